@@ -1,0 +1,22 @@
+// Encodings of bytes as text: hex, base64 (RFC 4648) and percent-encoding (RFC 3986).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace berth {
+
+std::string hex_encode(std::string_view bytes);
+std::optional<std::string> hex_decode(std::string_view text);
+
+std::string base64_encode(std::string_view bytes);
+// Refuses anything that is not whole, padded base64. White space is not skipped.
+std::optional<std::string> base64_decode(std::string_view text);
+
+// Everything but A-Z a-z 0-9 - . _ ~ becomes %XX; `/` is kept where keep_slash.
+std::string percent_encode(std::string_view text, bool keep_slash = false);
+// `+` becomes a space where plus_is_space (forms). nullopt for a broken escape.
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+
+}  // namespace berth

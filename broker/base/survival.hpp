@@ -1,0 +1,55 @@
+// Survival: what a part hands to the keeper so that it outlives a crash of the daemon.
+//
+// The keeper (broker/keeper) implements it over a descriptor table and memory that both processes share; a daemon that
+// starts again finds both as the dead one left them. `VolatileSurvival` is for tests and for running without a keeper.
+// Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/base/error.hpp"
+
+namespace berth {
+
+class Survival {
+ public:
+  virtual ~Survival() = default;
+
+  // The descriptor stays open, at the same number, when the daemon dies. All others are closed before the next one starts.
+  virtual void keep(int fd) = 0;
+  // Takes `keep` back. Call it before close(2), else the number may already be another's.
+  virtual void forget(int fd) = 0;
+
+  // A named region of memory: the same bytes after a restart, zeroes when new. It keeps the size it was made with: asking
+  // for more of it is Code::invalid_argument (take another region). Names are at most 63 bytes.
+  virtual Result<std::span<std::byte>> region(std::string_view name, std::size_t size) = 0;
+  virtual void remove_region(std::string_view name) = 0;
+  // The names of all regions there are.
+  virtual std::vector<std::string> regions() const = 0;
+
+  // How often the daemon has died and been started again since the keeper came up: 0 at first.
+  virtual unsigned restarts() const = 0;
+};
+
+class VolatileSurvival final : public Survival {
+ public:
+  void keep(int) override {}
+  void forget(int) override {}
+  Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override;
+  void remove_region(std::string_view name) override;
+  std::vector<std::string> regions() const override;
+  unsigned restarts() const override { return 0; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<std::byte>, std::less<>> regions_;
+};
+
+}  // namespace berth

@@ -1,0 +1,22 @@
+# The libraries that Berth stands on. `./dev` installs them from Debian's packages and builds libfuse where the system's is old.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(SQLite3 REQUIRED)
+if(BERTH_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# cpp-httplib only with its own flags: without them its header and its library disagree and the program crashes.
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
+
+# libfuse 3.17 has kernel passthrough; with an older one the share works, by splice.
+pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
+message(STATUS "libfuse ${FUSE3_VERSION}")

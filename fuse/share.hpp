@@ -1,0 +1,88 @@
+// Share: serves every mount of every file system: one FUSE session per (task, volume), all on one reactor and a few workers.
+//
+// Thread-safe. Never touches a path inside a mount of its own: it could not be killed any more.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/base/error.hpp"
+#include "broker/base/id.hpp"
+#include "broker/base/survival.hpp"
+#include "broker/base/unique_fd.hpp"
+
+namespace berth::fuse {
+
+// Names one mount over its whole life, restarts included: "<task id>/<volume name>" or "host/<n>". At most 63 bytes.
+using MountId = Id<struct MountIdTag>;
+
+// What a mount may do; decided from policies when it is made and changed on the live mount when they change.
+struct Rights {
+  bool write = false;        // elasticfilesystem:ClientWrite; without it every change is EROFS
+  bool root_access = false;  // elasticfilesystem:ClientRootAccess; without it uid 0 is squashed to nobody (65534)
+};
+
+// An access point's enforced identity: replaces uid, gid and groups of every request.
+struct PosixUser {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> secondary_gids;
+};
+
+// How to make a root directory that is not there yet (EFS CreationInfo).
+struct CreationInfo {
+  uid_t owner_uid = 0;
+  gid_t owner_gid = 0;
+  mode_t permissions = 0755;
+};
+
+struct MountSpec {
+  MountId id;
+  std::string backing_directory;          // of the file system, absolute; on ext4, xfs, btrfs, tmpfs, ...
+  std::string root = "/";                 // inside the file system; can't be left by anything the mount does
+  std::optional<CreationInfo> creation;   // make `root` where it is missing; without it a missing root is Code::not_found
+  std::optional<PosixUser> identity;
+  Rights rights;
+};
+
+class Share {
+ public:
+  struct Options {
+    unsigned workers = 4;
+    bool passthrough = true;  // where kernel and libfuse have it
+  };
+  // Fails with Code::unavailable and what to do where /dev/fuse is missing.
+  static Result<std::unique_ptr<Share>> start(const Options& options, Survival& survival);
+  virtual ~Share() = default;
+
+  // Makes the mount detached (fsopen, fsconfig, fsmount) and serves it. The descriptor is fsmount's: place it with
+  // move_mount(2), then close it. The mount lives until the last of its places is gone or detach() is called.
+  virtual Result<UniqueFd> mount(const MountSpec& spec) = 0;
+
+  // After a restart: serves again what the dead daemon served, found in Survival. The ids that live on; mounts whose kernel
+  // side is gone are cleaned up. Call once, before any mount().
+  virtual Result<std::vector<MountId>> recover() = 0;
+
+  // Ends the mount at once: what is in flight answers ENOTCONN. Accepts ids that it never saw.
+  virtual void detach(const MountId& id) = 0;
+
+  // Acts on the live mount from the next operation on.
+  virtual Result<> set_rights(const MountId& id, Rights rights) = 0;
+
+  struct MountStats {
+    MountId id;
+    std::uint64_t operations = 0;
+    std::uint64_t known_inodes = 0;
+    bool passthrough = false;
+  };
+  virtual std::vector<MountStats> stats() const = 0;
+};
+
+}  // namespace berth::fuse

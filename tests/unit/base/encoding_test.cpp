@@ -1,0 +1,45 @@
+#include "broker/base/encoding.hpp"
+
+#include <gtest/gtest.h>
+
+namespace berth {
+namespace {
+
+// RFC 4648, section 10.
+TEST(Base64, AgreesWithTheVectorsOfRfc4648) {
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},     {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  for (const auto& [plain, encoded] : vectors) {
+    EXPECT_EQ(base64_encode(plain), encoded);
+    EXPECT_EQ(base64_decode(encoded), plain);
+  }
+}
+
+TEST(Base64, RefusesWhatIsNotWholeOrPadded) {
+  for (const char* bad : {"Zg", "Zg=", "Z===", "Zm9v Zg==", "Zm=v", "Zm9*", "===="}) EXPECT_FALSE(base64_decode(bad)) << bad;
+}
+
+TEST(Hex, RoundTripsAllBytes) {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+  EXPECT_EQ(hex_decode(hex_encode(bytes)), bytes);
+  EXPECT_FALSE(hex_decode("0g"));
+  EXPECT_FALSE(hex_decode("abc"));
+}
+
+TEST(Percent, KeepsUnreservedCharactersAndNothingElse) {
+  EXPECT_EQ(percent_encode("AZaz09-._~/ +*\xc3\xa4"), "AZaz09-._~%2F%20%2B%2A%C3%A4");
+  EXPECT_EQ(percent_encode("a/b c", true), "a/b%20c");
+}
+
+TEST(Percent, DecodesPlusOnlyInForms) {
+  EXPECT_EQ(percent_decode("a+b%2Fc"), "a+b/c");
+  EXPECT_EQ(percent_decode("a+b%2fc", true), "a b/c");
+}
+
+TEST(Percent, RefusesABrokenEscape) {
+  for (const char* bad : {"%", "%1", "a%zz", "%2"}) EXPECT_FALSE(percent_decode(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace berth
