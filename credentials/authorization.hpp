@@ -23,6 +23,8 @@ struct AccessRequest {
   // policy's suffices (same account), and with no resource policy at all access is as `open_without_resource_policy` says
   // (EFS: a file system without a policy is open to every client).
   std::optional<std::string> resource_policy;
+  PolicyPtr compiled_resource_policy;  // the same, parsed once by its keeper; goes before `resource_policy`
+  std::string resource_policy_name = "resource policy";  // what StatementRef calls it: "file system policy"
   bool open_without_resource_policy = false;
   TimePoint now{};
 };
