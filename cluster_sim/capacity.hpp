@@ -26,8 +26,12 @@ struct InstanceType {
 const InstanceType* find_instance_type(std::string_view name);
 std::vector<const InstanceType*> instance_types();
 
+// One of the combinations of task CPU units and memory that Fargate offers.
+bool fargate_size_valid(int cpu, int memory_mib);
+
 struct LaunchTemplateData {
   std::string image_id, instance_type, user_data /* plain text */, instance_profile /* name or ARN */, key_name;
+  bool spot = false;
   std::vector<SecurityGroupId> security_groups;
   std::string document;  // the request's own JSON, to be answered as it came
 };
@@ -46,8 +50,10 @@ struct AutoScalingGroup {
   LaunchTemplateId launch_template;
   std::string launch_template_version;       // "1", "$Latest", "$Default"
   std::vector<std::string> instance_types;   // overrides of a mixed instances policy, in order; empty: the template's
-  // How types are chosen within a zone. prioritized: the first override; lowest_price: evenly over `spot_pools` overrides.
-  bool spot = false;
+  // On-demand instances take the first type; the others are spot instances, spread evenly over the `spot_pools` cheapest types
+  // of each zone. Without a mixed instances policy all are on demand.
+  int on_demand_base = 0;
+  int on_demand_percentage = 100;            // of what goes beyond the base
   unsigned spot_pools = 1;
   std::vector<SubnetId> subnets;
   int min_size = 0, max_size = 0, desired = 0;
@@ -75,7 +81,7 @@ struct Instance {
   GroupName group;                           // empty outside of a group
   bool spot = false;
   bool protected_from_scale_in = false;
-  TimePoint launched{};
+  TimePoint launched{}, terminated{};
   std::string console;                       // what `aws ec2 get-console-output` shows: the agent's words among them
   std::string state_reason;
   Tags tags;
@@ -105,6 +111,9 @@ struct ContainerInstance {
   std::set<int> ports{22, 2375, 2376, 51678, 51679}, udp_ports;  // registered as taken
   std::map<std::string, std::string> attributes;  // ecs.* and custom; empty value: present without one
   std::string version_info;                  // agent, docker: JSON of the service
+  std::string agent_version;                 // "1.105.1", for the query language
+  std::string status_reason;
+  TimePoint deregistered{};
   Tags tags;
 };
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -42,9 +44,14 @@ struct Settings {
   std::chrono::seconds stopped_task_retention{3600};  // how long STOPPED tasks stay describable
 };
 
+struct State;  // state.hpp: the tables and indexes, for this folder only
+
 class Cluster {
  public:
   explicit Cluster(Settings settings);
+  ~Cluster();
+  Cluster(Cluster&&) noexcept;
+  Cluster& operator=(Cluster&&) noexcept;
   const Settings& settings() const;
 
   // --- network
@@ -64,14 +71,21 @@ class Cluster {
   Result<int> create_launch_template_version(const LaunchTemplateId&, LaunchTemplateData);
   Result<> delete_launch_template(const LaunchTemplateId&);
   Result<> create_group(TimePoint now, Random&, AutoScalingGroup);
-  Result<> update_group(TimePoint now, Random&, const GroupName&, std::optional<int> min, std::optional<int> max, std::optional<int> desired);
+  Result<> update_group(TimePoint now, Random&, const GroupName&, std::optional<int> min, std::optional<int> max,
+                        std::optional<int> desired);
+  // Launches or terminates until the group has what it wants; for after an edit() of its subnets or types.
+  void reconcile_group(TimePoint now, Random&, const GroupName&);
+  // Ends an instance of a group; the group replaces it unless its desired capacity goes down by one with it.
+  Result<> terminate_in_group(TimePoint now, Random&, const InstanceId&, bool decrement_desired);
   Result<> delete_group(TimePoint now, Random&, const GroupName&, bool force);
   Result<std::vector<InstanceId>> run_instances(TimePoint now, Random&, LaunchTemplateData, const SubnetId&, int count, Tags);
   Result<> terminate_instance(TimePoint now, Random&, const InstanceId&);
+  // The instance boots again: BootInstance once more, so that its agent registers anew.
+  Result<> reboot_instance(TimePoint now, const InstanceId&);
   // The shell's answers to BootInstance and TerminateInstance. `console` lines are added to the instance's console.
   void instance_running(TimePoint now, const InstanceId&, std::string_view console);
   void instance_console(const InstanceId&, std::string_view line);
-  void instance_terminated(TimePoint now, const InstanceId&);
+  void instance_terminated(TimePoint now, Random&, const InstanceId&);
 
   // --- ECS
   Result<ClusterName> create_cluster(std::string name, std::string document, Tags);  // idempotent by name
@@ -82,19 +96,22 @@ class Cluster {
     int cpu = 0, memory_mib = 0;
     std::set<int> ports, udp_ports;
     std::map<std::string, std::string> attributes;
-    std::string version_info;
+    std::string version_info, agent_version;
     Tags tags;
   };
   Result<ContainerInstanceId> register_container_instance(TimePoint now, Random&, Registration);  // again by the same instance: the same id
   Result<> deregister_container_instance(TimePoint now, const ContainerInstanceId&, bool force);
   Result<> set_container_instance_status(TimePoint now, const ContainerInstanceId&, bool draining);
   void set_agent_connected(const ContainerInstanceId&, bool connected);
+  // Container instances of a cluster (INACTIVE ones left out) for which an expression of the cluster query language is true;
+  // all of them for an empty one. Code::invalid_argument for an expression that can't be read.
+  Result<std::vector<ContainerInstanceId>> filter_container_instances(const ClusterName&, std::string_view expression) const;
 
   // Places `count` tasks or says why not, instance by instance. An Error only for what the call itself got wrong.
   Result<RunTaskResult> run_task(TimePoint now, Random&, const RunTask&);
   Result<> stop_task(TimePoint now, const TaskId&, std::string stop_code, std::string reason);
   void task_event(TimePoint now, const TaskId&, const TaskEvent&);
-  // Forgets STOPPED tasks older than the retention.
+  // Forgets STOPPED tasks, terminated instances and INACTIVE container instances older than the retention.
   void expire(TimePoint now);
 
   // Remaining = registered minus what placed tasks reserve.
@@ -122,6 +139,7 @@ class Cluster {
   Subnet* edit(const SubnetId&);
   SecurityGroup* edit(const SecurityGroupId&);
   Interface* edit(const InterfaceId&);
+  LaunchTemplate* edit(const LaunchTemplateId&);
   AutoScalingGroup* edit(const GroupName&);
   Instance* edit(const InstanceId&);
   EcsCluster* edit(const ClusterName&);
@@ -143,8 +161,7 @@ class Cluster {
   void restore(Task);
 
  private:
-  Settings settings_;
-  // The implementer's: maps, indexes, effects, changes.
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace berth::cluster_sim
