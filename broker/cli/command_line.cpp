@@ -1,0 +1,112 @@
+#include "broker/cli/command_line.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "broker/cli/commands.hpp"
+
+namespace berth::cli {
+
+namespace {
+
+void add_common(CLI::App& command, CommonOptions& options) {
+  command.add_option("--state-dir", options.state_directory, "Berth's state directory")
+      ->envname("BERTH_STATE_DIR")
+      ->default_val("/var/lib/berth");
+  command.add_flag("--json", options.json, "print JSON, for machines");
+}
+
+// What a command's --help shows below its options.
+void add_example(CLI::App& command, const std::string& example) { command.footer("Example:\n  " + example); }
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App app{"Berth: Amazon ECS, for real, on one Linux machine"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "berth " BERTH_VERSION);
+  std::function<Result<int>()> chosen;
+  const auto command = [&](const char* name, const char* what, std::function<Result<int>()> function) {
+    CLI::App* made = app.add_subcommand(name, what);
+    made->callback([&chosen, function = std::move(function)] { chosen = function; });
+    return made;
+  };
+
+  UpOptions up_options;
+  CLI::App* made = command("up", "start the daemon and wait until it answers", [&] { return up(up_options); });
+  made->add_option("--state-dir", up_options.state_directory, "Berth's state directory")
+      ->envname("BERTH_STATE_DIR")
+      ->default_val("/var/lib/berth");
+  made->add_option("--listen", up_options.listen, "address and port of the front door; port 0 takes a free one")->capture_default_str();
+  made->add_option("--region", up_options.region, "region to simulate (us-east-1 at first start, then fixed)");
+  made->add_flag("--json", up_options.json, "print JSON, for machines");
+  add_example(*made, "berth up --listen 127.0.0.1:4580");
+
+  CommonOptions env_options;
+  made = command("env", "print exports of the endpoint and the administrator's key", [&] { return env(env_options); });
+  add_common(*made, env_options);
+  add_example(*made, "eval \"$(berth env)\"; aws ecs list-clusters");
+
+  CommonOptions status_options;
+  made = command("status", "show the daemon, clusters, tasks and file systems", [&] { return status(status_options); });
+  add_common(*made, status_options);
+  add_example(*made, "berth status --json");
+
+  RunOptions run_options;
+  made = command("run", "run one command or task definition as a task, stream its output, exit with its code",
+                 [&] { return run(run_options); });
+  add_common(*made, run_options);
+  made->add_option("--task-definition", run_options.task_definition, "family, family:revision or ARN, instead of a command");
+  made->add_option("--image", run_options.image, "host, a root file system's directory or an OCI layout")->capture_default_str();
+  made->add_option("--role", run_options.role, "task role, by name or ARN");
+  made->add_option("--volume,-v", run_options.volumes, "FILE_SYSTEM[/ACCESS_POINT]:/path[:ro], e.g. fs-0123/fsap-4567:/data");
+  made->add_option("--env,-e", run_options.environment, "NAME=value");
+  made->add_option("--cluster", run_options.cluster, "ECS cluster; `default` is made where missing")->capture_default_str();
+  made->add_option("--launch-type", run_options.launch_type, "FARGATE or EC2")->capture_default_str();
+  made->add_option("--zone", run_options.zone, "availability zone, e.g. us-east-1b");
+  made->add_option("--subnet", run_options.subnet, "subnet instead of the zone's default one");
+  made->add_option("--cpu", run_options.cpu, "task CPU units")->capture_default_str();
+  made->add_option("--memory", run_options.memory, "task memory in MiB")->capture_default_str();
+  made->add_option("command", run_options.argv, "the program and its arguments, behind --");
+  made->positionals_at_end();
+  add_example(*made, "berth run --role writer -v fs-0123/fsap-4567:/data -- sh -c 'date > /data/now'");
+
+  LogsOptions logs_options;
+  made = command("logs", "print what a task's containers wrote", [&] { return logs(logs_options); });
+  add_common(*made, logs_options);
+  made->add_option("task", logs_options.task, "task ARN, id or the beginning of an id")->required();
+  made->add_option("--container", logs_options.container, "one container only");
+  made->add_flag("-f,--follow", logs_options.follow, "go on until the task has stopped");
+  made->add_flag("-t,--timestamps", logs_options.timestamps, "print each line's time and stream");
+  add_example(*made, "berth logs -f 0f3c");
+
+  StopOptions stop_options;
+  made = command("stop", "stop a task", [&] { return stop(stop_options); });
+  add_common(*made, stop_options);
+  made->add_option("task", stop_options.task, "task ARN, id or the beginning of an id")->required();
+  made->add_option("--reason", stop_options.reason, "becomes the task's stoppedReason");
+  add_example(*made, "berth stop 0f3c --reason 'no longer needed'");
+
+  CommonOptions down_options;
+  made = command("down", "stop all tasks and the daemon; the state stays", [&] { return down(down_options); });
+  add_common(*made, down_options);
+  add_example(*made, "berth down");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const Result<int> done = chosen();
+  if (done) return *done;
+  fmt::print(stderr, "berth: {}\n", done.error().message);
+  return 1;
+}
+
+}  // namespace berth::cli

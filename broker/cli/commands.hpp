@@ -1,0 +1,62 @@
+// The commands of `berth`, a function each. Every one prints its result on standard output and answers why it could not.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/base/error.hpp"
+
+namespace berth::cli {
+
+struct UpOptions {
+  std::string state_directory;
+  std::string listen = "127.0.0.1:4580";
+  std::string region;  // empty: what the state directory has; us-east-1 at first
+  bool json = false;
+};
+// Starts `berthd` in the background and waits until it answers. Done at once where it runs already.
+Result<int> up(const UpOptions& options);
+
+struct CommonOptions {
+  std::string state_directory;
+  bool json = false;
+};
+// Prints shell exports of the endpoint and the administrator's access key, for `eval "$(berth env)"`.
+Result<int> env(const CommonOptions& options);
+// Prints what runs: the daemon, clusters, container instances, tasks, file systems.
+Result<int> status(const CommonOptions& options);
+// Stops all tasks and the daemon; what the API holds stays in the state directory.
+Result<int> down(const CommonOptions& options);
+
+struct StopOptions : CommonOptions {
+  std::string task;  // ARN, id or the beginning of an id
+  std::string reason;
+};
+Result<int> stop(const StopOptions& options);
+
+struct LogsOptions : CommonOptions {
+  std::string task;
+  std::string container;  // empty: all, each line with its container's name where there are several
+  bool follow = false;
+  bool timestamps = false;
+};
+Result<int> logs(const LogsOptions& options);
+
+struct RunOptions : CommonOptions {
+  std::vector<std::string> argv;
+  std::string task_definition;         // instead of argv: family, family:revision or ARN
+  std::string image = "host";
+  std::string role;                    // name or ARN of the task role
+  std::vector<std::string> volumes;    // FILE_SYSTEM[/ACCESS_POINT]:/path[:ro]
+  std::vector<std::string> environment;  // NAME=value
+  std::string cluster = "default";
+  std::string launch_type = "FARGATE";
+  std::string zone;                    // empty: the first
+  std::string subnet;                  // empty: the default subnet of the zone
+  std::string cpu = "256", memory = "512";
+};
+// Runs one task, streams its output, answers its exit code; Ctrl-C stops it.
+Result<int> run(const RunOptions& options);
+
+}  // namespace berth::cli

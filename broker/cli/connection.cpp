@@ -1,0 +1,100 @@
+#include "broker/cli/connection.hpp"
+
+#include <fstream>
+#include <iterator>
+
+#include <nlohmann/json.hpp>
+
+#include "broker/base/clock.hpp"
+#include "broker/http/client.hpp"
+#include "credentials/sigv4/sign.hpp"
+
+namespace berth::cli {
+
+using Json = nlohmann::json;
+
+namespace {
+
+// nullopt where the text is not JSON: nlohmann's exceptions stay here.
+Result<Json> parse_json(const std::string& text, std::string_view what) {
+  Json parsed = Json::parse(text, nullptr, false);
+  if (parsed.is_discarded()) return fail(Code::internal, "{} is not JSON", what);
+  return parsed;
+}
+
+std::size_t number_header(const http::Response& response, std::string_view name) {
+  const std::string* value = http::find_header(response.headers, name);
+  return value == nullptr ? 0 : std::strtoull(value->c_str(), nullptr, 10);
+}
+
+}  // namespace
+
+Result<Administrator> read_administrator(const std::string& state_directory) {
+  std::ifstream file(state_directory + "/credentials");
+  if (!file) {
+    return fail(Code::not_found, "no Berth has been started in `{}`: run `berth up` first, or name another with --state-dir",
+                state_directory);
+  }
+  auto json = parse_json(std::string(std::istreambuf_iterator<char>(file), {}), state_directory + "/credentials");
+  if (!json) return fail(json.error());
+  return Administrator{json->value("account", ""), json->value("region", ""), json->value("access_key_id", ""),
+                       Secret{json->value("secret_access_key", "")}};
+}
+
+Result<AdminAnswer> admin(const std::string& state_directory, const std::string& method, const std::string& target,
+                          std::chrono::milliseconds timeout) {
+  http::Client client = http::Client::unix_socket(state_directory + "/admin.sock", timeout);
+  auto response = client.send(method, target, {}, "");
+  if (!response) {
+    return fail(Code::unavailable, "no daemon answers in `{}`: start it with `berth up` ({})", state_directory,
+                response.error().message);
+  }
+  AdminAnswer answer{response->status, response->body, number_header(*response, "x-next-offset"),
+                     number_header(*response, "x-finished") == 1};
+  if (answer.status >= 400) return fail(answer.status == 404 ? Code::not_found : Code::internal, "{}", answer.body);
+  return answer;
+}
+
+Result<Json> daemon_status(const std::string& state_directory) {
+  auto answer = admin(state_directory, "GET", "/status");
+  if (!answer) return fail(answer.error());
+  return parse_json(answer->body, "the daemon's status");
+}
+
+Result<Json> ecs(const std::string& state_directory, const std::string& endpoint, const std::string& operation,
+                 const Json& input) {
+  auto administrator = read_administrator(state_directory);
+  if (!administrator) return fail(administrator.error());
+  const std::string host = endpoint.substr(endpoint.find("//") + 2);
+  const std::string body = input.dump();
+  http::Headers headers{{"Host", host},
+                        {"Content-Type", "application/x-amz-json-1.1"},
+                        {"X-Amz-Target", "AmazonEC2ContainerServiceV20141113." + operation}};
+  const credentials::SignedRequest request{"POST", "/", "", headers, body, {}};
+  for (auto& header : credentials::sign(request, {administrator->access_key_id, administrator->secret, ""},
+                                        {administrator->region, "ecs"}, SystemClock{}.now())) {
+    headers.push_back(std::move(header));
+  }
+  http::Client client = http::Client::tcp(host, std::chrono::seconds{30});
+  auto response = client.send("POST", "/", headers, body);
+  if (!response) return fail(response.error().within("no daemon answers at " + endpoint));
+  auto answer = parse_json(response->body, "the answer to " + operation);
+  if (answer && response->status >= 400) {
+    return fail(Code::failed_precondition, "{}: {}", answer->value("__type", "error"), answer->value("message", ""));
+  }
+  return answer;
+}
+
+Result<Json> find_task(const Json& status, const std::string& text) {
+  const std::string id = text.substr(text.rfind('/') == std::string::npos ? 0 : text.rfind('/') + 1);
+  const Json* found = nullptr;
+  for (const Json& task : status.at("tasks")) {
+    if (!task.value("id", "").starts_with(id)) continue;
+    if (found != nullptr) return fail(Code::invalid_argument, "`{}` names more than one task: give more of the id", text);
+    found = &task;
+  }
+  if (found == nullptr || id.empty()) return fail(Code::not_found, "no task `{}`: `berth status` lists them", text);
+  return *found;
+}
+
+}  // namespace berth::cli
