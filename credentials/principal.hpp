@@ -15,6 +15,7 @@ struct Principal {
     user,          // a long-term key of an IAM user
     assumed_role,  // temporary credentials of a role
     service,       // Berth itself acting as an AWS service, e.g. ecs-tasks.amazonaws.com (role trust policies only)
+    anonymous,     // nobody signed: a mount without IAM authorization; only `"Principal": "*"` speaks of it
   };
   Kind kind = Kind::user;
   std::string account;     // 12 digits
