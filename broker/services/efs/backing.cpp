@@ -1,0 +1,82 @@
+#include "broker/services/efs/backing.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "broker/base/unique_fd.hpp"
+
+namespace berth::services::efs {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A new or renamed entry is durable when its directory is.
+Result<> sync_directory(const std::string& path) {
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return fail_errno(errno, "sync `" + path + "`");
+  return {};
+}
+
+Result<> make_directory(const std::string& parent, const fuse::FileSystemId& id) {
+  std::error_code failed;
+  fs::create_directories(parent, failed);
+  if (failed) return fail_errno(failed.value(), "make `" + parent + "`");
+  const auto path = backing_directory(parent, id);
+  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, "make `" + path + "`");
+  // The root of a new file system is root's and 0755, whatever the daemon's umask is.
+  if (::chmod(path.c_str(), 0755) != 0) return fail_errno(errno, "chmod `" + path + "`");
+  return sync_directory(parent);
+}
+
+// Renamed first: half a file system must never be found under its own name.
+Result<> remove_directory(const std::string& parent, const fuse::FileSystemId& id) {
+  const auto path = backing_directory(parent, id);
+  const auto away = parent + "/.deleted-" + id.str();
+  if (::rename(path.c_str(), away.c_str()) == 0) {
+    if (auto synced = sync_directory(parent); !synced) return synced;
+  } else if (errno != ENOENT) {
+    return fail_errno(errno, "rename `" + path + "`");
+  }
+  std::error_code failed;
+  fs::remove_all(away, failed);
+  if (failed) return fail_errno(failed.value(), "remove `" + away + "`");
+  return {};
+}
+
+// Files come and go while the walk runs: what is gone by then does not count and is no error.
+Result<std::uint64_t> measure_directory(const std::string& parent, const fuse::FileSystemId& id) {
+  const auto path = backing_directory(parent, id);
+  std::error_code failed;
+  auto entries = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, failed);
+  if (failed) return fail_errno(failed.value(), "measure `" + path + "`");
+  std::uint64_t bytes = 0;
+  std::set<ino_t> counted;
+  for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
+    struct stat status {};
+    if (::lstat(entries->path().c_str(), &status) != 0) continue;
+    if (status.st_nlink > 1 && !S_ISDIR(status.st_mode) && !counted.insert(status.st_ino).second) continue;
+    bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+  if (failed && failed.value() != ENOENT) return fail_errno(failed.value(), "measure `" + path + "`");
+  return bytes;
+}
+
+}  // namespace
+
+std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id) { return parent + "/" + id.str(); }
+
+Backing directories_below(std::string parent) {
+  return {
+      .make = [parent](const fuse::FileSystemId& id) { return make_directory(parent, id); },
+      .remove = [parent](const fuse::FileSystemId& id) { return remove_directory(parent, id); },
+      .measure = [parent](const fuse::FileSystemId& id) { return measure_directory(parent, id); },
+  };
+}
+
+}  // namespace berth::services::efs

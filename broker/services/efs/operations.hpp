@@ -1,0 +1,23 @@
+// The handlers behind the table in service.cpp. Inside the EFS service only.
+#pragma once
+
+#include "broker/api/operation.hpp"
+#include "broker/services/efs/service.hpp"
+
+namespace berth::services::efs {
+
+using api::CallContext;
+using api::Json;
+using api::Outcome;
+
+using Operation = Outcome<Json>(const Parts&, const CallContext&, const Json&);
+
+Operation create_file_system, describe_file_systems, update_file_system, delete_file_system;
+Operation create_mount_target, describe_mount_targets, delete_mount_target;
+Operation describe_mount_target_security_groups, modify_mount_target_security_groups;
+Operation create_access_point, describe_access_points, delete_access_point;
+Operation put_file_system_policy, describe_file_system_policy, delete_file_system_policy;
+Operation tag_resource, untag_resource, list_tags_for_resource;
+Operation create_tags, delete_tags, describe_tags;
+
+}  // namespace berth::services::efs

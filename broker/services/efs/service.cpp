@@ -1,0 +1,50 @@
+#include "broker/services/efs/service.hpp"
+
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "broker/services/efs/operations.hpp"
+#include "broker/services/efs/resources.hpp"
+
+namespace berth::services::efs {
+
+api::Service make_service(Parts parts_given) {
+  const auto parts = std::make_shared<const Parts>(std::move(parts_given));
+  const auto created = new_file_system(*parts);
+  const auto named = named_resource(*parts);
+  const auto row = [&](const char* name, const api::ResourcesOf& resources, Operation* operation) {
+    return api::Operation{name, std::string("elasticfilesystem:") + name, resources,
+                          [parts, operation](const CallContext& context, const Json& input) { return operation(*parts, context, input); }};
+  };
+  return {
+      .model = "efs",
+      .signing_names = {"elasticfilesystem"},
+      .operations =
+          {
+              row("CreateFileSystem", created, create_file_system),
+              row("DescribeFileSystems", named, describe_file_systems),
+              row("UpdateFileSystem", named, update_file_system),
+              row("DeleteFileSystem", named, delete_file_system),
+              row("CreateMountTarget", named, create_mount_target),
+              row("DescribeMountTargets", named, describe_mount_targets),
+              row("DeleteMountTarget", named, delete_mount_target),
+              row("DescribeMountTargetSecurityGroups", named, describe_mount_target_security_groups),
+              row("ModifyMountTargetSecurityGroups", named, modify_mount_target_security_groups),
+              row("CreateAccessPoint", named, create_access_point),
+              row("DescribeAccessPoints", named, describe_access_points),
+              row("DeleteAccessPoint", named, delete_access_point),
+              row("PutFileSystemPolicy", named, put_file_system_policy),
+              row("DescribeFileSystemPolicy", named, describe_file_system_policy),
+              row("DeleteFileSystemPolicy", named, delete_file_system_policy),
+              row("TagResource", named, tag_resource),
+              row("UntagResource", named, untag_resource),
+              row("ListTagsForResource", named, list_tags_for_resource),
+              row("CreateTags", named, create_tags),
+              row("DeleteTags", named, delete_tags),
+              row("DescribeTags", named, describe_tags),
+          },
+  };
+}
+
+}  // namespace berth::services::efs
