@@ -1,0 +1,65 @@
+#include "broker/daemon/config.hpp"
+
+#include <charconv>
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+
+namespace berth::daemon {
+
+namespace {
+
+// ADDRESS:PORT, an IPv6 address in brackets.
+Result<> parse_listen(const std::string& text, Config& config) {
+  const std::size_t colon = text.rfind(':');
+  unsigned port = 0;
+  const char* end = text.data() + text.size();
+  if (colon == std::string::npos || colon == 0 ||
+      std::from_chars(text.data() + colon + 1, end, port).ptr != end || colon + 1 == text.size() || port > 65535) {
+    return fail(Code::invalid_argument, "--listen `{}` is not ADDRESS:PORT, e.g. 127.0.0.1:4580", text);
+  }
+  config.address = text.substr(0, colon);
+  if (config.address.front() == '[' && config.address.back() == ']') {
+    config.address = config.address.substr(1, config.address.size() - 2);
+  }
+  config.port = port;
+  return {};
+}
+
+}  // namespace
+
+Result<ParsedConfig> parse_command_line(int argc, char** argv) {
+  ParsedConfig parsed;
+  Config& config = parsed.config;
+  std::string listen = "127.0.0.1:4580";
+  CLI::App app{"The daemon of Berth; `berth up` starts it"};
+  app.set_version_flag("--version", "berthd " BERTH_VERSION);
+  app.add_option("--state-dir", config.state_directory)->envname("BERTH_STATE_DIR")->capture_default_str();
+  app.add_option("--listen", listen, "address and port of the front door")->capture_default_str();
+  CLI::Option* region = app.add_option("--region", config.region, "fixed at the first start")->capture_default_str();
+  app.add_option("--zones", config.zones, "availability zones, fixed at the first start")->capture_default_str()->check(CLI::Range(2, 6));
+  app.add_option("--request-workers", config.request_workers)->capture_default_str()->check(CLI::Range(1, 256));
+  app.add_option("--share-workers", config.share_workers)->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
+  app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");
+  app.add_flag("--verbose", config.verbose, "log debug lines too");
+  app.add_option("--ready-fd", config.ready_fd, "descriptor to write `ready ENDPOINT` to");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    parsed.exit_code = app.exit(error) == 0 ? 0 : 2;
+    return parsed;
+  }
+  config.region_given = region->count() > 0;
+  config.state_directory = std::filesystem::absolute(config.state_directory).lexically_normal().string();
+  if (auto read = parse_listen(listen, config); !read) return fail(read.error());
+  return parsed;
+}
+
+std::vector<std::string> zone_names(const Config& config) {
+  std::vector<std::string> names;
+  for (unsigned i = 0; i < config.zones; ++i) names.push_back(config.region + static_cast<char>('a' + i));
+  return names;
+}
+
+}  // namespace berth::daemon

@@ -1,0 +1,37 @@
+// Config: what a start of the daemon can be told. Unknown options are errors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "broker/base/error.hpp"
+
+namespace berth::daemon {
+
+struct Config {
+  std::string state_directory = "/var/lib/berth";  // absolute
+  std::string address = "127.0.0.1";               // of the front door
+  unsigned port = 4580;                            // 0: a free one
+  std::string region = "us-east-1";                // fixed at the first start
+  bool region_given = false;
+  unsigned zones = 2;                              // how many availability zones, 2 to 6
+  unsigned request_workers = 16;                   // calls decided at the same time
+  unsigned share_workers = 4;
+  bool passthrough = true;                         // kernel passthrough on the share, where there is any
+  bool log_to_file = false;                        // to <state directory>/daemon.log instead of standard error
+  bool verbose = false;                            // debug lines too
+  int ready_fd = -1;                               // gets "ready ENDPOINT" or "error: why" once
+};
+
+// Reads the command line of `berthd`. Code::invalid_argument for wrong ones; nullopt-like exit code >= 0 where --help or
+// --version was asked for and printed.
+struct ParsedConfig {
+  Config config;
+  int exit_code = -1;
+};
+Result<ParsedConfig> parse_command_line(int argc, char** argv);
+
+// `us-east-1` -> us-east-1a, us-east-1b, ...
+std::vector<std::string> zone_names(const Config& config);
+
+}  // namespace berth::daemon

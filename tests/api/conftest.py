@@ -1,0 +1,55 @@
+import itertools
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from berth import Berth, Cluster  # noqa: E402
+
+names = itertools.count()
+
+
+def why_not_here():
+    if os.geteuid() != 0:
+        return "needs root: the daemon makes namespaces and mounts"
+    if not os.path.exists("/dev/fuse"):
+        return "needs /dev/fuse"
+    return None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def machine():
+    reason = why_not_here()
+    if reason and os.environ.get("BERTH_NO_SKIP") == "1":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def berth(machine):
+    """One daemon for all tests that do not harm it."""
+    daemon = Berth().up()
+    yield daemon
+    daemon.down()
+
+
+@pytest.fixture
+def own_berth(machine):
+    """A daemon for one test, which may kill it."""
+    daemon = Berth().up()
+    yield daemon
+    daemon.down()
+
+
+@pytest.fixture
+def cluster(berth):
+    return Cluster(berth, f"test-{next(names)}")
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses."""
+    return f"name-{next(names)}"
