@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint16_t kAny = 256;
 constexpr std::uint16_t kOne = 257;
-using Symbols = std::span<const std::uint16_t>;
+using SymbolView = std::span<const std::uint16_t>;
 
 bool is_continuation_byte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
@@ -36,7 +36,7 @@ std::size_t next_character(std::string_view text, std::size_t at) {
 }
 
 // Only the last star ever needs another try: what an earlier one could take, the last one can take as well.
-bool glob(Symbols pattern, std::string_view text, Case letter_case) {
+bool glob(SymbolView pattern, std::string_view text, Case letter_case) {
   const auto same = [letter_case](std::uint16_t symbol, char c) {
     return symbol == static_cast<unsigned char>(letter_case == Case::ignored ? to_lower(c) : c);
   };
@@ -157,17 +157,17 @@ bool Pattern::matches(std::string_view text) const { return glob(symbols_, text,
 bool Pattern::Filled::matches(std::string_view text) const { return glob(symbols(), text, case_); }
 
 bool Pattern::Filled::matches_arn_parts(std::string_view arn) const {
-  const auto wanted = arn_parts<Symbols>(symbols(), std::uint16_t{':'});
+  const auto wanted = arn_parts<SymbolView>(symbols(), std::uint16_t{':'});
   const auto given = arn_parts<std::string_view>(arn, ':');
-  return std::ranges::equal(wanted, given, [this](Symbols part, std::string_view text) { return glob(part, text, case_); });
+  return std::ranges::equal(wanted, given, [this](SymbolView part, std::string_view text) { return glob(part, text, case_); });
 }
 
 bool Pattern::Filled::matches_resource(std::string_view arn) const {
   if (matches_arn_parts(arn)) return true;
-  const auto parts = arn_parts<Symbols>(symbols(), std::uint16_t{':'});
+  const auto parts = arn_parts<SymbolView>(symbols(), std::uint16_t{':'});
   const bool reaches_over_colons =
       std::ranges::any_of(std::span(parts).first(std::min<std::size_t>(parts.size(), 5)),
-                          [](Symbols part) { return !part.empty() && part.back() == kAny; });
+                          [](SymbolView part) { return !part.empty() && part.back() == kAny; });
   return reaches_over_colons && glob(symbols(), arn, case_);
 }
 

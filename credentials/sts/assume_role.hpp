@@ -31,8 +31,9 @@ Principal service_principal(std::string host, std::string account);
 // The principal of a session of `role`: arn:aws:sts::A:assumed-role/ROLE/SESSION.
 Principal role_session(const Identities& identities, const Role& role, std::string session_name);
 
-// What ECS and EC2 do with a role: checks its trust in `service`, then issues. The Error's message is ECS's:
-// "ECS was unable to assume the role `ARN` ..." is the caller's to say; here is only why.
+// What ECS and EC2 do with a role: checks its trust in `service`, then issues. The Error says only
+// why; the sentence around it ("ECS was unable to assume the role ...") is the caller's. ECS's conditions on trust policies:
+// aws:SourceAccount is brought along.
 Result<TemporaryCredentials> assume_role_as_service(const Identities& identities, const SessionTokens& tokens,
                                                     const std::string& service, const std::string& role_arn,
                                                     const std::string& session_name, std::chrono::seconds duration,
