@@ -86,8 +86,11 @@ struct Task {
   std::string capacity_provider;
   std::optional<ContainerInstanceId> container_instance;
   std::string zone;
+  // The interface's record is gone once the task is STOPPED; what is shown of it stays here.
   std::optional<InterfaceId> interface;
   std::string attachment_id;
+  SubnetId subnet;
+  std::string address, mac;
   TaskStatus last = TaskStatus::provisioning;
   bool stop_wanted = false;  // desiredStatus STOPPED
   std::vector<ContainerState> containers;
