@@ -142,7 +142,8 @@ InstanceProfile profile_from(const Json& json) {
 template <class T>
 std::optional<std::string> encode_record(const T* record) {
   if (!record) return std::nullopt;
-  return to_json(*record).dump();
+  // Descriptions are the user's: bytes that are not UTF-8 must not end the daemon.
+  return to_json(*record).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
