@@ -40,7 +40,7 @@ struct FileSystemRecord {
   std::optional<double> provisioned_mibps;
   bool encrypted = false;
   std::string kms_key_id;
-  std::string zone, zone_id;  // One Zone file systems only
+  std::string zone, zone_id;          // One Zone file systems only
   std::optional<std::string> policy;  // the file system policy, as it was put
   // Last measured by the shell; 0 at the time of creation as EFS answers it.
   std::uint64_t size_bytes = 0;

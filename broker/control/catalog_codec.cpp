@@ -112,7 +112,8 @@ Json encode(const fuse::AccessPointRecord& record) {
             {"root", record.root},
             {"tags", record.tags}};
   if (record.identity)
-    json["identity"] = {{"uid", record.identity->uid}, {"gid", record.identity->gid}, {"secondary_gids", record.identity->secondary_gids}};
+    json["identity"] = {
+        {"uid", record.identity->uid}, {"gid", record.identity->gid}, {"secondary_gids", record.identity->secondary_gids}};
   if (record.creation)
     json["creation"] = {{"owner_uid", record.creation->owner_uid},
                         {"owner_gid", record.creation->owner_gid},
@@ -154,18 +155,20 @@ std::optional<std::string> encode_catalog_record(const fuse::Catalog& catalog, c
 Result<> restore_catalog_record(fuse::Catalog& catalog, std::string_view kind, std::string_view text) {
   try {
     const auto json = Json::parse(text);
-    if (kind == "file-system") catalog.restore(decode_file_system(json));
-    else if (kind == "mount-target") catalog.restore(decode_mount_target(json));
-    else if (kind == "access-point") catalog.restore(decode_access_point(json));
-    else return fail(Code::invalid_argument, "`{}` is not a kind of the catalog", kind);
+    if (kind == "file-system")
+      catalog.restore(decode_file_system(json));
+    else if (kind == "mount-target")
+      catalog.restore(decode_mount_target(json));
+    else if (kind == "access-point")
+      catalog.restore(decode_access_point(json));
+    else
+      return fail(Code::invalid_argument, "`{}` is not a kind of the catalog", kind);
   } catch (const std::exception& problem) {
     return fail(Code::internal, "stored {}: {}", kind, problem.what());
   }
   return {};
 }
 
-bool is_catalog_kind(std::string_view kind) {
-  return kind == "file-system" || kind == "mount-target" || kind == "access-point";
-}
+bool is_catalog_kind(std::string_view kind) { return kind == "file-system" || kind == "mount-target" || kind == "access-point"; }
 
 }  // namespace berth::control

@@ -15,7 +15,8 @@ TaskEndpoint make_task_endpoint(Random& random, std::string role_arn, const std:
 }
 
 void put_task_endpoint(Documents& documents, const std::string& task, const TaskEndpoint& endpoint) {
-  const Json json{{"credentials_id", endpoint.credentials_id}, {"role_arn", endpoint.role_arn}, {"containers", endpoint.containers}};
+  const Json json{
+      {"credentials_id", endpoint.credentials_id}, {"role_arn", endpoint.role_arn}, {"containers", endpoint.containers}};
   documents.put(std::string(kTaskEndpointKind), task, json.dump());
 }
 

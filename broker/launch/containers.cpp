@@ -54,7 +54,8 @@ Result<> check_supported(const std::string& name, const Json& definition, const 
   for (const auto* json : {&definition, &override_of_it})
     for (const auto& member : kUnbuilt)
       if (const auto* value = find(*json, member.name); value != nullptr && !value->empty())
-        return fail(Code::unimplemented, "ResourceInitializationError: container `{}` has {}: Berth has no {} yet", name, member.name, member.reason);
+        return fail(Code::unimplemented, "ResourceInitializationError: container `{}` has {}: Berth has no {} yet", name,
+                    member.name, member.reason);
   return {};
 }
 
@@ -98,13 +99,15 @@ void read_limits(runtime::Container& container, const Json& definition, const Js
   container.memory_mib = limit("memory");
   container.memory_reservation_mib = limit("memoryReservation");
   for (const auto& ulimit : list(definition, "ulimits"))
-    container.ulimits.push_back({ulimit.value("name", ""), ulimit.value("softLimit", std::uint64_t{0}), ulimit.value("hardLimit", std::uint64_t{0})});
+    container.ulimits.push_back(
+        {ulimit.value("name", ""), ulimit.value("softLimit", std::uint64_t{0}), ulimit.value("hardLimit", std::uint64_t{0})});
 }
 
 void read_life(runtime::Container& container, const Json& definition) {
   container.essential = get(definition, "essential", true);
   container.stop_timeout = std::chrono::seconds(get(definition, "stopTimeout", 30));
-  if (const auto seconds = get_optional<int>(definition, "startTimeout")) container.start_timeout = std::chrono::seconds(*seconds);
+  if (const auto seconds = get_optional<int>(definition, "startTimeout"))
+    container.start_timeout = std::chrono::seconds(*seconds);
   for (const auto& dependency : list(definition, "dependsOn"))
     container.depends_on.push_back({dependency.value("containerName", ""), dependency.value("condition", "")});
   if (const auto* check = find(definition, "healthCheck")) container.health_check = read_health_check(*check);
@@ -136,7 +139,8 @@ Result<EfsVolume> read_efs_volume(const std::string& name, const Json& json) {
     return fail(Code::invalid_argument, "ResourceInitializationError: volume `{}`: {} needs transitEncryption ENABLED", name,
                 volume.iam ? "IAM authorization" : "an access point");
   if (!volume.access_point.empty() && volume.root != "/" && !volume.root.empty())
-    return fail(Code::invalid_argument, "ResourceInitializationError: volume `{}`: with an access point rootDirectory must be left out or /", name);
+    return fail(Code::invalid_argument,
+                "ResourceInitializationError: volume `{}`: with an access point rootDirectory must be left out or /", name);
   if (volume.root.empty()) volume.root = "/";
   return volume;
 }
@@ -173,13 +177,16 @@ Result<std::variant<runtime::Volume, EfsVolume>> read_volume(const Json& json) {
   }
   for (const char* unbuilt : {"fsxWindowsFileServerVolumeConfiguration", "s3filesVolumeConfiguration"})
     if (find(json, unbuilt) != nullptr)
-      return fail(Code::unimplemented, "ResourceInitializationError: volume `{}` has {}, which Berth does not have", name, unbuilt);
+      return fail(Code::unimplemented, "ResourceInitializationError: volume `{}` has {}, which Berth does not have", name,
+                  unbuilt);
   if (get<bool>(json, "configuredAtLaunch"))
-    return fail(Code::unimplemented, "ResourceInitializationError: volume `{}` is configuredAtLaunch: Berth has no EBS volumes yet", name);
+    return fail(Code::unimplemented,
+                "ResourceInitializationError: volume `{}` is configuredAtLaunch: Berth has no EBS volumes yet", name);
   runtime::Volume volume{.name = name};
   if (const auto* docker = find(json, "dockerVolumeConfiguration")) {
     if (get<std::string>(*docker, "scope", "task") != "task" || get<std::string>(*docker, "driver", "local") != "local")
-      return fail(Code::unimplemented, "ResourceInitializationError: volume `{}`: Berth has Docker volumes of scope task and driver local only", name);
+      return fail(Code::unimplemented,
+                  "ResourceInitializationError: volume `{}`: Berth has Docker volumes of scope task and driver local only", name);
   }
   const auto* host = find(json, "host");
   volume.host_path = host != nullptr ? get<std::string>(*host, "sourcePath") : std::string();

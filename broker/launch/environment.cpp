@@ -12,7 +12,8 @@ constexpr std::string_view kEndpoint = "http://169.254.170.2";
 }  // namespace
 
 void inject(std::map<std::string, std::string>& environment, const InjectedEnvironment& what) {
-  if (!what.credentials_id.empty()) environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/v2/credentials/" + what.credentials_id;
+  if (!what.credentials_id.empty())
+    environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/v2/credentials/" + what.credentials_id;
   environment["ECS_CONTAINER_METADATA_URI"] = fmt::format("{}/v3/{}", kEndpoint, what.metadata_id);
   environment["ECS_CONTAINER_METADATA_URI_V4"] = fmt::format("{}/v4/{}", kEndpoint, what.metadata_id);
   environment["ECS_AGENT_URI"] = fmt::format("{}/api/{}", kEndpoint, what.metadata_id);

@@ -13,7 +13,8 @@ using credentials::AccessRequest;
 using credentials::Decision;
 
 // ECS's text for a mount helper that failed; what stands behind it is Berth's own.
-std::unexpected<Error> efs_utils_failure(Code kind, std::string_view standard_error, int exit_code, std::string_view explanation) {
+std::unexpected<Error> efs_utils_failure(Code kind, std::string_view standard_error, int exit_code,
+                                         std::string_view explanation) {
   return fail(kind,
               "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: {} : "
               "unsuccessful EFS utils command execution; code: {} (berth: {})",
@@ -21,20 +22,23 @@ std::unexpected<Error> efs_utils_failure(Code kind, std::string_view standard_er
 }
 
 std::unexpected<Error> access_denied(std::string_view explanation) {
-  return efs_utils_failure(Code::permission_denied, "b'mount.nfs4: access denied by server while mounting 127.0.0.1:/'", 32, explanation);
+  return efs_utils_failure(Code::permission_denied, "b'mount.nfs4: access denied by server while mounting 127.0.0.1:/'", 32,
+                           explanation);
 }
 
 // A name of a file system resolves only where a mount target answers for it.
 std::unexpected<Error> not_resolved(const std::string& file_system, const std::string& region, std::string_view explanation) {
   const auto standard_error = fmt::format(
-      "Failed to resolve \"{}.efs.{}.amazonaws.com\" - check that your file system ID is correct, and ensure that the VPC has an EFS "
+      "Failed to resolve \"{}.efs.{}.amazonaws.com\" - check that your file system ID is correct, and ensure that the VPC has an "
+      "EFS "
       "mount target for this file system ID. See https://docs.aws.amazon.com/console/efs/mount-dns-name for more detail.",
       file_system, region);
   return efs_utils_failure(Code::not_found, standard_error, 1, explanation);
 }
 
 // Without IAM authorization nobody signs. With it the task role's session does.
-credentials::Principal client_principal(const credentials::Identities& identities, const EfsVolume& volume, const MountClient& client) {
+credentials::Principal client_principal(const credentials::Identities& identities, const EfsVolume& volume,
+                                        const MountClient& client) {
   const auto* role = identities.find_role_by_arn(client.role_arn);
   if (!volume.iam || role == nullptr) {
     credentials::Principal anonymous;
@@ -46,7 +50,8 @@ credentials::Principal client_principal(const credentials::Identities& identitie
 
 AccessRequest client_request(const credentials::Identities& identities, const fuse::FileSystemRecord& file_system,
                              const fuse::AccessPointRecord* access_point, const EfsVolume& volume, const MountClient& client) {
-  AccessRequest request{.principal = client_principal(identities, volume, client), .resource = file_system.arn, .now = client.now};
+  AccessRequest request{
+      .principal = client_principal(identities, volume, client), .resource = file_system.arn, .now = client.now};
   request.resource_policy = file_system.policy;
   request.resource_policy_name = "file system policy";
   request.open_without_resource_policy = true;
@@ -57,17 +62,20 @@ AccessRequest client_request(const credentials::Identities& identities, const fu
   return request;
 }
 
-std::string explain_denial(const AccessRequest& request, const Decision& decision, const EfsVolume& volume, const MountClient& client) {
+std::string explain_denial(const AccessRequest& request, const Decision& decision, const EfsVolume& volume,
+                           const MountClient& client) {
   if (request.principal.kind != credentials::Principal::Kind::anonymous)
     return fmt::format("volume `{}`: {}; the task role is asked, not the execution role", volume.name,
                        credentials::denial_message(request, decision));
   if (!volume.iam)
-    return fmt::format("volume `{}` mounts without IAM authorization, and the file system policy of {} does not allow {} to everyone; "
-                       "set authorizationConfig.iam to ENABLED to mount as the task role",
-                       volume.name, request.resource, request.action);
-  return fmt::format("volume `{}` asks for IAM authorization, but {}; the file system policy of {} does not allow {} to everyone", volume.name,
-                     client.role_arn.empty() ? "the task has no task role" : "the task role `" + client.role_arn + "` does not exist",
-                     request.resource, request.action);
+    return fmt::format(
+        "volume `{}` mounts without IAM authorization, and the file system policy of {} does not allow {} to everyone; "
+        "set authorizationConfig.iam to ENABLED to mount as the task role",
+        volume.name, request.resource, request.action);
+  return fmt::format(
+      "volume `{}` asks for IAM authorization, but {}; the file system policy of {} does not allow {} to everyone", volume.name,
+      client.role_arn.empty() ? "the task has no task role" : "the task role `" + client.role_arn + "` does not exist",
+      request.resource, request.action);
 }
 
 std::uint64_t fnv1a(std::string_view text) {
@@ -97,23 +105,25 @@ Grant decide_grant(const credentials::Identities& identities, const fuse::FileSy
   return grant;
 }
 
-Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities, const EfsVolume& volume,
-                                     const MountClient& client, const std::string& region, const std::string& backing_parent) {
+Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
+                                     const EfsVolume& volume, const MountClient& client, const std::string& region,
+                                     const std::string& backing_parent) {
   const auto* file_system = catalog.find(fuse::FileSystemId(volume.file_system));
   if (file_system == nullptr || file_system->life_cycle != fuse::LifeCycle::available)
     return not_resolved(volume.file_system, region, fmt::format("there is no available file system `{}`", volume.file_system));
   const auto* target = catalog.mount_target_in(file_system->id, client.zone);
   if (target == nullptr || target->vpc != client.vpc)
     return not_resolved(volume.file_system, region,
-                        fmt::format("`{}` has no mount target in zone {} of VPC {}, where the task is", volume.file_system, client.zone, client.vpc));
+                        fmt::format("`{}` has no mount target in zone {} of VPC {}, where the task is", volume.file_system,
+                                    client.zone, client.vpc));
 
   const fuse::AccessPointRecord* access_point = nullptr;
   if (!volume.access_point.empty()) {
     access_point = catalog.find(fuse::AccessPointId(volume.access_point));
     if (access_point == nullptr) return access_denied(fmt::format("there is no access point `{}`", volume.access_point));
     if (access_point->file_system != file_system->id)
-      return access_denied(fmt::format("access point `{}` is one of `{}`, not of `{}`", volume.access_point, access_point->file_system.str(),
-                                       volume.file_system));
+      return access_denied(fmt::format("access point `{}` is one of `{}`, not of `{}`", volume.access_point,
+                                       access_point->file_system.str(), volume.file_system));
   }
 
   const auto grant = decide_grant(identities, *file_system, access_point, volume, client);

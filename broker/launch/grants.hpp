@@ -30,7 +30,7 @@ struct EfsVolume {
 
 // Who mounts, and from where.
 struct MountClient {
-  std::string task;  // id
+  std::string task;      // id
   std::string role_arn;  // the task role; empty: none
   std::string zone, vpc;
   TimePoint now{};
@@ -46,8 +46,9 @@ Grant decide_grant(const credentials::Identities& identities, const fuse::FileSy
                    const fuse::AccessPointRecord* access_point, const EfsVolume& volume, const MountClient& client);
 
 // The mount that the share is to make. An Error's message is ECS's stoppedReason, with Berth's own explanation behind it.
-Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities, const EfsVolume& volume,
-                                     const MountClient& client, const std::string& region, const std::string& backing_parent);
+Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
+                                     const EfsVolume& volume, const MountClient& client, const std::string& region,
+                                     const std::string& backing_parent);
 
 // "<task>/<volume>", shortened where the share's limit of 63 bytes asks for it.
 fuse::MountId mount_id(const std::string& task, const std::string& volume);

@@ -36,9 +36,11 @@ std::string definition_key(const std::string& arn) { return arn.substr(arn.rfind
 // Where the task's own traffic comes from: its interface's subnet, or that of its instance.
 cluster_sim::SubnetId subnet_of(const Control& c, const cluster_sim::Task& task) {
   if (task.interface)
-    if (const auto found = c.cluster.interfaces().find(*task.interface); found != c.cluster.interfaces().end()) return found->second.subnet;
+    if (const auto found = c.cluster.interfaces().find(*task.interface); found != c.cluster.interfaces().end())
+      return found->second.subnet;
   if (task.container_instance)
-    if (const auto found = c.cluster.container_instances().find(*task.container_instance); found != c.cluster.container_instances().end())
+    if (const auto found = c.cluster.container_instances().find(*task.container_instance);
+        found != c.cluster.container_instances().end())
       return found->second.subnet;
   return {};
 }
@@ -57,13 +59,14 @@ void read_network(const Control& c, Snapshot& snapshot) {
                                                  .gateway = cluster_sim::address_text(subnet->second.gateway())};
 }
 
-Result<Snapshot> take_snapshot(const control::ControlPlane& plane, const cluster_sim::TaskId& id, TimePoint now) {
-  return plane.read([&](const Control& c) -> Result<Snapshot> {
+Result<Snapshot> take_snapshot(control::ControlPlane& plane, const cluster_sim::TaskId& id) {
+  // apply(), not read(): the time of this decision is wanted.
+  return plane.apply([&](const Control& c) -> Result<Snapshot> {
     const auto task = c.cluster.tasks().find(id);
     if (task == c.cluster.tasks().end()) return fail(Code::not_found, "there is no task `{}`", id.str());
     const auto* definition = c.documents.find(kTaskDefinitionKind, definition_key(task->second.task_definition_arn));
     if (definition == nullptr) return fail(Code::not_found, "there is no task definition `{}`", task->second.task_definition_arn);
-    Snapshot snapshot{.task = task->second, .definition = *definition, .identities = c.identities, .now = now};
+    Snapshot snapshot{.task = task->second, .definition = *definition, .identities = c.identities, .now = c.now};
     read_network(c, snapshot);
     return snapshot;
   });
@@ -91,8 +94,10 @@ Result<Volumes> read_volumes(const Json& definition) {
   for (const auto& json : definition.value("volumes", Json::array())) {
     auto volume = read_volume(json);
     if (!volume) return fail(volume.error());
-    if (auto* efs = std::get_if<EfsVolume>(&*volume)) volumes.efs.push_back(std::move(*efs));
-    else volumes.ready.push_back(std::get<runtime::Volume>(std::move(*volume)));
+    if (auto* efs = std::get_if<EfsVolume>(&*volume))
+      volumes.efs.push_back(std::move(*efs));
+    else
+      volumes.ready.push_back(std::get<runtime::Volume>(std::move(*volume)));
   }
   return volumes;
 }
@@ -102,7 +107,8 @@ Result<runtime::NetworkMode> read_network_mode(const Json& definition) {
   if (mode == "awsvpc") return runtime::NetworkMode::awsvpc;
   if (mode == "bridge") return runtime::NetworkMode::bridge;
   if (mode == "none") return runtime::NetworkMode::none;
-  return fail(Code::unimplemented, "ResourceInitializationError: networkMode `{}`: a task of Berth never gets the host's network", mode);
+  return fail(Code::unimplemented, "ResourceInitializationError: networkMode `{}`: a task of Berth never gets the host's network",
+              mode);
 }
 
 Result<std::optional<unsigned>> read_size(const Json& document, const char* name) {
@@ -110,7 +116,8 @@ Result<std::optional<unsigned>> read_size(const Json& document, const char* name
   if (text.empty()) return std::nullopt;
   unsigned value = 0;
   for (const char c : text) {
-    if (c < '0' || c > '9' || value > 100'000'000) return fail(Code::invalid_argument, "the task's {} is `{}`, not a number", name, text);
+    if (c < '0' || c > '9' || value > 100'000'000)
+      return fail(Code::invalid_argument, "the task's {} is `{}`, not a number", name, text);
     value = value * 10 + static_cast<unsigned>(c - '0');
   }
   return value;
@@ -119,25 +126,30 @@ Result<std::optional<unsigned>> read_size(const Json& document, const char* name
 // As EC2 names a host in a VPC: us-east-1 has its own form.
 std::string host_name(std::string address, const std::string& region) {
   std::replace(address.begin(), address.end(), '.', '-');
-  return region == "us-east-1" ? fmt::format("ip-{}.ec2.internal", address) : fmt::format("ip-{}.{}.compute.internal", address, region);
+  return region == "us-east-1" ? fmt::format("ip-{}.ec2.internal", address)
+                               : fmt::format("ip-{}.{}.compute.internal", address, region);
 }
 
 // ECS assumes both roles before it starts the task.
 Result<> check_role(const Snapshot& snapshot, const std::string& role_arn) {
   if (role_arn.empty()) return {};
   const auto principal = credentials::service_principal("ecs-tasks.amazonaws.com", snapshot.identities->account());
-  const credentials::AssumeRoleRequest request{
-      .principal = principal, .role_arn = role_arn, .conditions = {{"aws:SourceAccount", snapshot.identities->account()}}, .now = snapshot.now};
+  const credentials::AssumeRoleRequest request{.principal = principal,
+                                               .role_arn = role_arn,
+                                               .conditions = {{"aws:SourceAccount", snapshot.identities->account()}},
+                                               .now = snapshot.now};
   if (credentials::authorize_assume_role(*snapshot.identities, request).allowed()) return {};
   const bool exists = snapshot.identities->find_role_by_arn(role_arn) != nullptr;
-  return fail(Code::permission_denied,
-              "ECS was unable to assume the role '{}' that was provided for this task. Please verify that the role being passed has the "
-              "proper trust relationship and permissions and that your IAM user has permissions to pass this role. (berth: {})",
-              role_arn, exists ? "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com" : "there is no such role");
+  return fail(
+      Code::permission_denied,
+      "ECS was unable to assume the role '{}' that was provided for this task. Please verify that the role being passed has the "
+      "proper trust relationship and permissions and that your IAM user has permissions to pass this role. (berth: {})",
+      role_arn, exists ? "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com" : "there is no such role");
 }
 
 MountClient client_of(const Snapshot& snapshot, const std::string& role_arn) {
-  return {.task = snapshot.task.id.str(), .role_arn = role_arn, .zone = snapshot.task.zone, .vpc = snapshot.vpc, .now = snapshot.now};
+  return {
+      .task = snapshot.task.id.str(), .role_arn = role_arn, .zone = snapshot.task.zone, .vpc = snapshot.vpc, .now = snapshot.now};
 }
 
 Result<std::vector<runtime::Volume>> decide_volumes(const control::ControlPlane& plane, const Snapshot& snapshot, Volumes volumes,
@@ -155,20 +167,23 @@ Result<std::vector<runtime::Volume>> decide_volumes(const control::ControlPlane&
 Result<> check_mount_points(const runtime::TaskLaunch& launch) {
   for (const auto& container : launch.containers)
     for (const auto& point : container.mount_points)
-      if (std::none_of(launch.volumes.begin(), launch.volumes.end(), [&](const auto& volume) { return volume.name == point.volume; }))
-        return fail(Code::invalid_argument, "ResourceInitializationError: container `{}` mounts `{}`, which is not a volume of the task",
-                    container.name, point.volume);
+      if (std::none_of(launch.volumes.begin(), launch.volumes.end(),
+                       [&](const auto& volume) { return volume.name == point.volume; }))
+        return fail(Code::invalid_argument,
+                    "ResourceInitializationError: container `{}` mounts `{}`, which is not a volume of the task", container.name,
+                    point.volume);
   return {};
 }
 
 }  // namespace
 
-Result<runtime::TaskLaunch> Launcher::prepare(const cluster_sim::TaskId& id, TimePoint now) {
-  const auto snapshot = take_snapshot(plane_, id, now);
+Result<runtime::TaskLaunch> Launcher::prepare(const cluster_sim::TaskId& id) {
+  const auto snapshot = take_snapshot(plane_, id);
   if (!snapshot) return fail(snapshot.error());
   const auto definition = Json::parse(snapshot->definition, nullptr, false);
   const auto document = Json::parse(snapshot->task.document, nullptr, false);
-  if (!definition.is_object() || !document.is_object()) return fail(Code::internal, "the record of task `{}` can't be read", id.str());
+  if (!definition.is_object() || !document.is_object())
+    return fail(Code::internal, "the record of task `{}` can't be read", id.str());
 
   const auto role_arn = document.value("taskRoleArn", std::string());
   for (const auto& role : {role_arn, document.value("executionRoleArn", std::string())})
@@ -220,9 +235,9 @@ Result<runtime::TaskLaunch> Launcher::prepare(const cluster_sim::TaskId& id, Tim
   return launch;
 }
 
-std::vector<Launcher::MountGrant> Launcher::grants_for(const cluster_sim::TaskId& id, TimePoint now) const {
+std::vector<Launcher::MountGrant> Launcher::grants_for(const cluster_sim::TaskId& id) const {
   std::vector<MountGrant> grants;
-  const auto snapshot = take_snapshot(plane_, id, now);
+  const auto snapshot = take_snapshot(plane_, id);
   if (!snapshot) return grants;
   const auto definition = Json::parse(snapshot->definition, nullptr, false);
   const auto document = Json::parse(snapshot->task.document, nullptr, false);
@@ -235,8 +250,10 @@ std::vector<Launcher::MountGrant> Launcher::grants_for(const cluster_sim::TaskId
     const auto spec = decide_mount(catalog, *snapshot->identities, volume, client, plane_.region(), options_.file_systems);
     Grant grant;
     grant.mount = spec.has_value();
-    if (spec) grant.rights = spec->rights;
-    else grant.denial = spec.error().message;
+    if (spec)
+      grant.rights = spec->rights;
+    else
+      grant.denial = spec.error().message;
     grants.push_back({mount_id(id.str(), volume.name), std::move(grant)});
   }
   return grants;

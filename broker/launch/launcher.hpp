@@ -17,14 +17,14 @@ namespace berth::launch {
 class Launcher {
  public:
   struct Options {
-    std::string file_systems;        // the directory that holds the backing directories: <file_systems>/fs-...
-    unsigned front_door_port = 4580; // as the task sees it, on 169.254.170.2
+    std::string file_systems;         // the directory that holds the backing directories: <file_systems>/fs-...
+    unsigned front_door_port = 4580;  // as the task sees it, on 169.254.170.2
   };
   Launcher(control::ControlPlane& plane, Options options) : plane_(plane), options_(std::move(options)) {}
 
   // For cluster_sim::LaunchTask. An Error's message is the stoppedReason of a task that failed to start.
   // Again for the same task: the same answer, but for policies that have changed.
-  Result<runtime::TaskLaunch> prepare(const cluster_sim::TaskId& task, TimePoint now);
+  Result<runtime::TaskLaunch> prepare(const cluster_sim::TaskId& task);
 
   // What each EFS mount of the task may do by the policies of now: call it again for the live tasks when identities or the
   // catalog have changed. `mount` false: the mount may be there no longer (Share::detach).
@@ -32,7 +32,7 @@ class Launcher {
     fuse::MountId mount;
     Grant grant;
   };
-  std::vector<MountGrant> grants_for(const cluster_sim::TaskId& task, TimePoint now) const;
+  std::vector<MountGrant> grants_for(const cluster_sim::TaskId& task) const;
 
   // The task is gone for good: forgets its endpoint's names.
   void forget(const cluster_sim::TaskId& task);

@@ -17,7 +17,8 @@ bool is_live(const control::Control& c, const cluster_sim::TaskId& id) {
 }  // namespace
 
 std::expected<TaskCredentials::Served, TaskCredentials::Refusal> TaskCredentials::serve(const cluster_sim::TaskId& task,
-                                                                                        const std::string& credentials_id, TimePoint now) {
+                                                                                        const std::string& credentials_id,
+                                                                                        TimePoint now) {
   const std::scoped_lock lock(mutex_);
   const bool live = plane_.read([&](const control::Control& c) { return is_live(c, task); });
   auto entry = issued_.find(task);
@@ -31,7 +32,8 @@ std::expected<TaskCredentials::Served, TaskCredentials::Refusal> TaskCredentials
 }
 
 std::optional<TaskCredentials::Issued> TaskCredentials::find(const cluster_sim::TaskId& task) {
-  const auto endpoint = plane_.read([&](const control::Control& c) { return control::find_task_endpoint(c.documents, task.str()); });
+  const auto endpoint =
+      plane_.read([&](const control::Control& c) { return control::find_task_endpoint(c.documents, task.str()); });
   if (!endpoint || endpoint->credentials_id.empty()) return std::nullopt;
   return Issued{.credentials_id = endpoint->credentials_id, .role_arn = endpoint->role_arn};
 }
@@ -46,7 +48,8 @@ bool TaskCredentials::renew(const cluster_sim::TaskId& task, Issued& issued, Tim
   auto fresh = credentials::assume_role_as_service(*identities, tokens_, "ecs-tasks.amazonaws.com", issued.role_arn, task.str(),
                                                    options_.lifetime, now, random_, {{"task_id", task.str()}});
   if (!fresh) {
-    log::warning("task credentials not renewed", {{"task", task.str()}, {"role", issued.role_arn}, {"error", fresh.error().message}});
+    log::warning("task credentials not renewed",
+                 {{"task", task.str()}, {"role", issued.role_arn}, {"error", fresh.error().message}});
     return issued.credentials && now < issued.credentials->expiration;
   }
   issued.credentials = std::move(*fresh);

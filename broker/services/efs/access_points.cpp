@@ -50,8 +50,10 @@ Outcome<void> read_root(AccessPointRecord& record, const Json& input) {
   if (directory == input.end()) return {};
   record.root = directory->value("Path", record.root);
   if (!is_root_path(record.root))
-    return refuse("BadRequest", fmt::format("RootDirectory Path `{}` is not / or one to {} names, none of them . or ..", record.root, kPathDepthMax));
-  if (const auto creation = directory->find("CreationInfo"); creation != directory->end()) record.creation = read_creation(*creation);
+    return refuse("BadRequest", fmt::format("RootDirectory Path `{}` is not / or one to {} names, none of them . or ..",
+                                            record.root, kPathDepthMax));
+  if (const auto creation = directory->find("CreationInfo"); creation != directory->end())
+    record.creation = read_creation(*creation);
   return {};
 }
 
@@ -65,7 +67,8 @@ Outcome<AccessPointRecord> decide_creation(const CallContext& context, const Jso
   const auto file_system = need_available(c.catalog, input.at("FileSystemId").get<std::string>());
   if (!file_system) return std::unexpected(file_system.error());
   const auto token = input.at("ClientToken").get<std::string>();
-  if (const auto* there = c.catalog.find_access_point_by_token(context.account, token)) return std::unexpected(already_exists(*there));
+  if (const auto* there = c.catalog.find_access_point_by_token(context.account, token))
+    return std::unexpected(already_exists(*there));
   if (c.catalog.access_points_of((*file_system)->id).size() >= kAccessPointsMax)
     return refuse("AccessPointLimitExceeded", fmt::format("a file system has at most {} access points", kAccessPointsMax));
 
@@ -80,7 +83,8 @@ Outcome<AccessPointRecord> decide_creation(const CallContext& context, const Jso
   if (!tags) return std::unexpected(tags.error());
   record.tags = std::move(*tags);
   record.id = AccessPointId(make_id(c.random, "fsap-"));
-  record.arn = fmt::format("arn:aws:elasticfilesystem:{}:{}:access-point/{}", c.cluster.settings().region, record.owner, record.id.str());
+  record.arn =
+      fmt::format("arn:aws:elasticfilesystem:{}:{}:access-point/{}", c.cluster.settings().region, record.owner, record.id.str());
   return record;
 }
 

@@ -35,7 +35,8 @@ Outcome<void> set_throughput(FileSystemRecord& record, const Json& input) {
       return refuse("BadRequest", fmt::format("ProvisionedThroughputInMibps goes with ThroughputMode provisioned, not {}", mode));
     figure = given->get<double>();
   }
-  if (mode == "provisioned" && !figure) return refuse("BadRequest", "ThroughputMode provisioned needs ProvisionedThroughputInMibps");
+  if (mode == "provisioned" && !figure)
+    return refuse("BadRequest", "ThroughputMode provisioned needs ProvisionedThroughputInMibps");
   if (mode == "elastic" && record.performance_mode == "maxIO")
     return refuse("BadRequest", "ThroughputMode elastic needs PerformanceMode generalPurpose");
   record.throughput_mode = mode;
@@ -48,7 +49,8 @@ Outcome<void> set_zone(FileSystemRecord& record, const Json& input, const Contro
   if (zone == input.end()) return {};
   const auto& zones = c.cluster.settings().zones;
   if (std::find(zones.begin(), zones.end(), *zone) == zones.end())
-    return refuse("UnsupportedAvailabilityZone", fmt::format("availability zone `{}` is not one of this region's", zone->get<std::string>()));
+    return refuse("UnsupportedAvailabilityZone",
+                  fmt::format("availability zone `{}` is not one of this region's", zone->get<std::string>()));
   if (record.performance_mode == "maxIO") return refuse("BadRequest", "One Zone file systems have no PerformanceMode maxIO");
   record.zone = *zone;
   for (const auto& [id, subnet] : c.cluster.subnets())
@@ -62,7 +64,8 @@ Outcome<void> set_encryption(FileSystemRecord& record, const Json& input, const 
   if (key != input.end() && !record.encrypted) return refuse("BadRequest", "KmsKeyId goes with Encrypted true");
   if (key != input.end()) record.kms_key_id = *key;
   // Berth has no KMS; the alias stands for AWS's own key of the account.
-  else if (record.encrypted) record.kms_key_id = fmt::format("arn:aws:kms:{}:{}:alias/aws/elasticfilesystem", region, record.owner);
+  else if (record.encrypted)
+    record.kms_key_id = fmt::format("arn:aws:kms:{}:{}:alias/aws/elasticfilesystem", region, record.owner);
   return {};
 }
 
@@ -84,7 +87,8 @@ Outcome<FileSystemRecord> decide_creation(const CallContext& context, const Json
   if (!tags) return std::unexpected(tags.error());
   record.tags = std::move(*tags);
   record.id = FileSystemId(make_id(c.random, "fs-"));
-  record.arn = fmt::format("arn:aws:elasticfilesystem:{}:{}:file-system/{}", c.cluster.settings().region, record.owner, record.id.str());
+  record.arn =
+      fmt::format("arn:aws:elasticfilesystem:{}:{}:file-system/{}", c.cluster.settings().region, record.owner, record.id.str());
   return record;
 }
 
@@ -138,7 +142,8 @@ Outcome<Json> describe_file_systems(const Parts& parts, const CallContext& conte
       if (!record) return std::unexpected(record.error());
       keys.push_back((*record)->id.str());
     } else if (input.contains("CreationToken")) {
-      if (const auto* record = c.catalog.find_by_token(context.account, input.at("CreationToken"))) keys.push_back(record->id.str());
+      if (const auto* record = c.catalog.find_by_token(context.account, input.at("CreationToken")))
+        keys.push_back(record->id.str());
     } else {
       for (const auto& [id, record] : c.catalog.file_systems()) keys.push_back(id.str());
     }
@@ -167,7 +172,8 @@ Outcome<Json> delete_file_system(const Parts& parts, const CallContext&, const J
     id = (*record)->id;
     const auto targets = c.catalog.mount_targets_of(id).size();
     if (targets > 0)
-      return refuse("FileSystemInUse", fmt::format("File system '{}' has {} mount target(s): delete them first.", id.str(), targets));
+      return refuse("FileSystemInUse",
+                    fmt::format("File system '{}' has {} mount target(s): delete them first.", id.str(), targets));
     c.catalog.edit(id)->life_cycle = LifeCycle::deleting;
     return Json::object();
   });

@@ -12,10 +12,10 @@
 namespace berth::services::efs {
 
 using api::refuse;
-using control::Control;
 using cluster_sim::SecurityGroupId;
 using cluster_sim::Subnet;
 using cluster_sim::SubnetId;
+using control::Control;
 using fuse::FileSystemRecord;
 using fuse::MountTargetId;
 using fuse::MountTargetRecord;
@@ -27,12 +27,12 @@ constexpr std::size_t kSecurityGroupsMax = 5;
 // One mount target a zone, all in one VPC, and for a One Zone file system only in its zone.
 Outcome<void> check_place(const FileSystemRecord& file_system, const Subnet& subnet, const fuse::Catalog& catalog) {
   if (!file_system.zone.empty() && file_system.zone != subnet.zone)
-    return refuse("AvailabilityZonesMismatch",
-                  fmt::format("file system '{}' is in {} only; subnet '{}' is in {}", file_system.id.str(), file_system.zone,
-                              subnet.id.str(), subnet.zone));
+    return refuse("AvailabilityZonesMismatch", fmt::format("file system '{}' is in {} only; subnet '{}' is in {}",
+                                                           file_system.id.str(), file_system.zone, subnet.id.str(), subnet.zone));
   for (const auto* other : catalog.mount_targets_of(file_system.id)) {
     if (other->zone == subnet.zone)
-      return refuse("MountTargetConflict", fmt::format("mount target already exists in this AZ: '{}' in {}", other->id.str(), other->zone));
+      return refuse("MountTargetConflict",
+                    fmt::format("mount target already exists in this AZ: '{}' in {}", other->id.str(), other->zone));
     if (other->vpc != subnet.vpc.str())
       return refuse("MountTargetConflict", fmt::format("mount target '{}' is in VPC '{}': all of a file system's are in one VPC, "
                                                        "and subnet '{}' is in '{}'",
@@ -41,15 +41,18 @@ Outcome<void> check_place(const FileSystemRecord& file_system, const Subnet& sub
   return {};
 }
 
-Outcome<std::vector<SecurityGroupId>> read_security_groups(const Json& input, const std::string& vpc, const cluster_sim::Cluster& cluster) {
+Outcome<std::vector<SecurityGroupId>> read_security_groups(const Json& input, const std::string& vpc,
+                                                           const cluster_sim::Cluster& cluster) {
   std::vector<SecurityGroupId> groups;
   if (const auto list = input.find("SecurityGroups"); list != input.end()) {
     if (list->size() > kSecurityGroupsMax)
-      return refuse("SecurityGroupLimitExceeded", fmt::format("{} security groups; a mount target has at most {}", list->size(), kSecurityGroupsMax));
+      return refuse("SecurityGroupLimitExceeded",
+                    fmt::format("{} security groups; a mount target has at most {}", list->size(), kSecurityGroupsMax));
     for (const auto& id : *list) {
       const auto found = cluster.security_groups().find(SecurityGroupId(id));
       if (found == cluster.security_groups().end() || found->second.vpc.str() != vpc)
-        return refuse("SecurityGroupNotFound", fmt::format("The security group '{}' does not exist in VPC '{}'.", id.get<std::string>(), vpc));
+        return refuse("SecurityGroupNotFound",
+                      fmt::format("The security group '{}' does not exist in VPC '{}'.", id.get<std::string>(), vpc));
       groups.push_back(found->first);
     }
   }
@@ -66,14 +69,17 @@ Outcome<std::uint32_t> read_address(const Json& input, const Subnet& subnet) {
   const auto text = input.find("IpAddress");
   if (text == input.end()) {
     if (subnet.free_addresses() == 0)
-      return refuse("NoFreeAddressesInSubnet", fmt::format("subnet '{}' ({}) has no free address left", subnet.id.str(), subnet.block.str()));
+      return refuse("NoFreeAddressesInSubnet",
+                    fmt::format("subnet '{}' ({}) has no free address left", subnet.id.str(), subnet.block.str()));
     return 0;
   }
   const auto address = cluster_sim::parse_address(text->get<std::string>());
   if (!address || !subnet.block.contains(*address))
-    return refuse("BadRequest", fmt::format("IpAddress `{}` is not in subnet '{}' ({})", text->get<std::string>(), subnet.id.str(), subnet.block.str()));
+    return refuse("BadRequest", fmt::format("IpAddress `{}` is not in subnet '{}' ({})", text->get<std::string>(),
+                                            subnet.id.str(), subnet.block.str()));
   if (subnet.used.contains(*address))
-    return refuse("IpAddressInUse", fmt::format("address {} of subnet '{}' is in use", text->get<std::string>(), subnet.id.str()));
+    return refuse("IpAddressInUse",
+                  fmt::format("address {} of subnet '{}' is in use", text->get<std::string>(), subnet.id.str()));
   return *address;
 }
 

@@ -34,12 +34,14 @@ Outcome<void> check_statement(Json& statement, const std::string& arn) {
     if (const auto actions = statement.find(member); actions != statement.end())
       for (const auto& action : as_list(*actions))
         if (!is_action(action))
-          return refuse("InvalidPolicyException", fmt::format("{} {}: a file system policy decides elasticfilesystem: actions", member, action.dump()));
+          return refuse("InvalidPolicyException",
+                        fmt::format("{} {}: a file system policy decides elasticfilesystem: actions", member, action.dump()));
   for (const char* member : {"Resource", "NotResource"})
     if (const auto resources = statement.find(member); resources != statement.end())
       for (const auto& resource : as_list(*resources))
         if (!is_resource(resource, arn))
-          return refuse("InvalidPolicyException", fmt::format("{} {}: must be the file system's own ARN, {}", member, resource.dump(), arn));
+          return refuse("InvalidPolicyException",
+                        fmt::format("{} {}: must be the file system's own ARN, {}", member, resource.dump(), arn));
   // EFS lets the resource out: it can only be this one, and is filled in.
   if (!statement.contains("Resource") && !statement.contains("NotResource")) statement["Resource"] = arn;
   return {};
@@ -82,7 +84,8 @@ Outcome<Json> put_file_system_policy(const Parts& parts, const CallContext& cont
     if (!policy) return std::unexpected(policy.error());
     if (!input.value("BypassPolicyLockoutSafetyCheck", false) && locks_out(context, **record, *policy, c))
       return refuse("InvalidPolicyException",
-                    "the policy would lock you out: it denies you PutFileSystemPolicy (BypassPolicyLockoutSafetyCheck puts it all the same)");
+                    "the policy would lock you out: it denies you PutFileSystemPolicy (BypassPolicyLockoutSafetyCheck puts it "
+                    "all the same)");
     auto& changed = *c.catalog.edit((*record)->id);
     changed.policy = std::move(*policy);
     return describe_policy(changed);

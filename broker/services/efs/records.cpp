@@ -47,8 +47,8 @@ Outcome<const fuse::FileSystemRecord*> need_file_system(const fuse::Catalog& cat
 Outcome<const fuse::FileSystemRecord*> need_available(const fuse::Catalog& catalog, std::string_view id_or_arn) {
   const auto record = need_file_system(catalog, id_or_arn);
   if (record && (*record)->life_cycle != fuse::LifeCycle::available)
-    return refuse("IncorrectFileSystemLifeCycleState", fmt::format("File system '{}' is {}; it must be available for this.", id_or_arn,
-                                                                   fuse::to_string((*record)->life_cycle)));
+    return refuse("IncorrectFileSystemLifeCycleState", fmt::format("File system '{}' is {}; it must be available for this.",
+                                                                   id_or_arn, fuse::to_string((*record)->life_cycle)));
   return record;
 }
 
@@ -124,7 +124,8 @@ Outcome<fuse::Tags> read_tags(const Json& input) {
   if (list == input.end()) return tags;
   for (const auto& tag : *list) {
     const auto key = tag.at("Key").get<std::string>();
-    if (key.starts_with("aws:")) return refuse("BadRequest", fmt::format("tag key `{}`: keys that begin with aws: are AWS's own", key));
+    if (key.starts_with("aws:"))
+      return refuse("BadRequest", fmt::format("tag key `{}`: keys that begin with aws: are AWS's own", key));
     if (!tags.emplace(key, tag.at("Value").get<std::string>()).second)
       return refuse("BadRequest", fmt::format("tag key `{}` comes twice", key));
   }
@@ -139,7 +140,8 @@ Json write_tags(const fuse::Tags& tags) {
 }
 
 Outcome<void> check_tag_count(const fuse::Tags& tags) {
-  if (tags.size() > kTagsMax) return refuse("BadRequest", fmt::format("{} tags; a resource has at most {}", tags.size(), kTagsMax));
+  if (tags.size() > kTagsMax)
+    return refuse("BadRequest", fmt::format("{} tags; a resource has at most {}", tags.size(), kTagsMax));
   return {};
 }
 

@@ -14,8 +14,9 @@ api::Service make_service(Parts parts_given) {
   const auto created = new_file_system(*parts);
   const auto named = named_resource(*parts);
   const auto row = [&](const char* name, const api::ResourcesOf& resources, Operation* operation) {
-    return api::Operation{name, std::string("elasticfilesystem:") + name, resources,
-                          [parts, operation](const CallContext& context, const Json& input) { return operation(*parts, context, input); }};
+    return api::Operation{
+        name, std::string("elasticfilesystem:") + name, resources,
+        [parts, operation](const CallContext& context, const Json& input) { return operation(*parts, context, input); }};
   };
   return {
       .model = "efs",

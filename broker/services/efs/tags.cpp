@@ -60,20 +60,30 @@ Outcome<Json> list_tags(const Parts& parts, const Json& input, const char* resou
     if (!tags) return std::unexpected(tags.error());
     std::vector<std::string> keys;
     for (const auto& [key, value] : **tags) keys.push_back(key);
-    return write_page(keys, input, members, [&](const std::string& key) { return Json{{"Key", key}, {"Value", (*tags)->at(key)}}; });
+    return write_page(keys, input, members, [&](const std::string& key) {
+      return Json{{"Key", key}, {"Value", (*tags)->at(key)}};
+    });
   });
 }
 
 }  // namespace
 
-Outcome<Json> tag_resource(const Parts& parts, const CallContext&, const Json& input) { return add_tags(parts, input, "ResourceId"); }
-Outcome<Json> untag_resource(const Parts& parts, const CallContext&, const Json& input) { return remove_tags(parts, input, "ResourceId"); }
+Outcome<Json> tag_resource(const Parts& parts, const CallContext&, const Json& input) {
+  return add_tags(parts, input, "ResourceId");
+}
+Outcome<Json> untag_resource(const Parts& parts, const CallContext&, const Json& input) {
+  return remove_tags(parts, input, "ResourceId");
+}
 Outcome<Json> list_tags_for_resource(const Parts& parts, const CallContext&, const Json& input) {
   return list_tags(parts, input, "ResourceId", by_token("Tags"));
 }
 
-Outcome<Json> create_tags(const Parts& parts, const CallContext&, const Json& input) { return add_tags(parts, input, "FileSystemId"); }
-Outcome<Json> delete_tags(const Parts& parts, const CallContext&, const Json& input) { return remove_tags(parts, input, "FileSystemId"); }
+Outcome<Json> create_tags(const Parts& parts, const CallContext&, const Json& input) {
+  return add_tags(parts, input, "FileSystemId");
+}
+Outcome<Json> delete_tags(const Parts& parts, const CallContext&, const Json& input) {
+  return remove_tags(parts, input, "FileSystemId");
+}
 Outcome<Json> describe_tags(const Parts& parts, const CallContext&, const Json& input) {
   return list_tags(parts, input, "FileSystemId", by_marker("Tags"));
 }
