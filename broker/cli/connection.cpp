@@ -1,7 +1,6 @@
 #include "broker/cli/connection.hpp"
 
-#include <fstream>
-#include <iterator>
+#include <cstdlib>
 
 #include <nlohmann/json.hpp>
 
@@ -29,22 +28,17 @@ std::size_t number_header(const http::Response& response, std::string_view name)
 
 }  // namespace
 
-Result<Administrator> read_administrator(const std::string& state_directory) {
-  std::ifstream file(state_directory + "/credentials");
-  if (!file) {
-    return fail(Code::not_found, "no Berth has been started in `{}`: run `berth up` first, or name another with --state-dir",
-                state_directory);
-  }
-  auto json = parse_json(std::string(std::istreambuf_iterator<char>(file), {}), state_directory + "/credentials");
-  if (!json) return fail(json.error());
-  return Administrator{json->value("account", ""), json->value("region", ""), json->value("access_key_id", ""),
-                       Secret{json->value("secret_access_key", "")}};
+Result<store::AdministratorCredentials> read_administrator(const std::string& state_directory) {
+  auto read = store::read_credentials(store::StateDirectory{state_directory});
+  if (read || read.error().code != Code::not_found) return read;
+  return fail(Code::not_found, "no Berth has been started in `{}`: run `berth up` first, or name another with --state-dir",
+              state_directory);
 }
 
 Result<AdminAnswer> admin(const std::string& state_directory, const std::string& method, const std::string& target,
                           std::chrono::milliseconds timeout) {
-  http::Client client = http::Client::unix_socket(state_directory + "/admin.sock", timeout);
-  auto response = client.send(method, target, {}, "");
+  http::Client client = http::Client::unix_socket(store::StateDirectory{state_directory}.admin_socket(), {.read_timeout = timeout});
+  auto response = client.request(method, target, {}, "");
   if (!response) {
     return fail(Code::unavailable, "no daemon answers in `{}`: start it with `berth up` ({})", state_directory,
                 response.error().message);
@@ -65,18 +59,18 @@ Result<Json> ecs(const std::string& state_directory, const std::string& endpoint
                  const Json& input) {
   auto administrator = read_administrator(state_directory);
   if (!administrator) return fail(administrator.error());
-  const std::string host = endpoint.substr(endpoint.find("//") + 2);
+  const std::string host = endpoint.substr(endpoint.find("//") + 2);  // http://ADDRESS:PORT
+  const std::size_t colon = host.rfind(':');
+  const auto port = static_cast<std::uint16_t>(std::strtoul(host.c_str() + colon + 1, nullptr, 10));
   const std::string body = input.dump();
   http::Headers headers{{"Host", host},
                         {"Content-Type", "application/x-amz-json-1.1"},
                         {"X-Amz-Target", "AmazonEC2ContainerServiceV20141113." + operation}};
   const credentials::SignedRequest request{"POST", "/", "", headers, body, {}};
-  for (auto& header : credentials::sign(request, {administrator->access_key_id, administrator->secret, ""},
-                                        {administrator->region, "ecs"}, SystemClock{}.now())) {
-    headers.push_back(std::move(header));
-  }
-  http::Client client = http::Client::tcp(host, std::chrono::seconds{30});
-  auto response = client.send("POST", "/", headers, body);
+  const auto signature = credentials::sign(request, {administrator->access_key_id, administrator->secret_access_key, ""},
+                                           {administrator->region, "ecs"}, SystemClock{}.now());
+  headers.insert(headers.end(), signature.begin(), signature.end());
+  auto response = http::Client::tcp(host.substr(0, colon), port).post("/", headers, body);
   if (!response) return fail(response.error().within("no daemon answers at " + endpoint));
   auto answer = parse_json(response->body, "the answer to " + operation);
   if (answer && response->status >= 400) {

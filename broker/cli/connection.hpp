@@ -8,17 +8,12 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "broker/base/error.hpp"
-#include "broker/base/secret.hpp"
+#include "broker/store/state_directory.hpp"
 
 namespace berth::cli {
 
-// What <state directory>/credentials holds.
-struct Administrator {
-  std::string account, region, access_key_id;
-  Secret secret;
-};
 // Code::not_found, with what to do, where Berth was never started there.
-Result<Administrator> read_administrator(const std::string& state_directory);
+Result<store::AdministratorCredentials> read_administrator(const std::string& state_directory);
 
 struct AdminAnswer {
   int status = 0;

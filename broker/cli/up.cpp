@@ -135,7 +135,7 @@ Result<int> env(const CommonOptions& options) {
   const std::vector<std::pair<std::string, std::string>> variables{
       {"AWS_ENDPOINT_URL", status->value("endpoint", "")},
       {"AWS_ACCESS_KEY_ID", administrator->access_key_id},
-      {"AWS_SECRET_ACCESS_KEY", std::string{administrator->secret.reveal()}},
+      {"AWS_SECRET_ACCESS_KEY", std::string{administrator->secret_access_key.reveal()}},
       {"AWS_REGION", administrator->region},
       {"AWS_DEFAULT_REGION", administrator->region},
       {"AWS_EC2_METADATA_DISABLED", "true"},

@@ -1,0 +1,65 @@
+// berthd: reads its options, opens what must be there before any daemon, and becomes the keeper.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "broker/base/log.hpp"
+#include "broker/base/unique_fd.hpp"
+#include "broker/daemon/config.hpp"
+#include "broker/daemon/daemon.hpp"
+#include "broker/http/socket.hpp"
+#include "broker/keeper/keeper.hpp"
+#include "broker/store/state_directory.hpp"
+
+namespace {
+
+using namespace berth;
+
+Result<> open_log(const store::StateDirectory& directory) {
+  const int fd = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) return fail_errno(errno, "open `" + directory.log() + "`");
+  log::set_descriptor(fd);  // for the life of the process
+  return {};
+}
+
+Result<> check_machine() {
+  if (::geteuid() != 0) {
+    return fail(Code::permission_denied, "Berth makes namespaces, mounts and cgroups: start it as root");
+  }
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) {
+    return fail(Code::unavailable, "/dev/fuse is missing: load the kernel's fuse module (`modprobe fuse`)");
+  }
+  return {};
+}
+
+Result<int> run(daemon::Config config) {
+  if (auto checked = check_machine(); !checked) return fail(checked.error());
+  auto directory = store::StateDirectory::prepare(config.state_directory);
+  if (!directory) return fail(directory.error());
+  auto front_door = http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
+  if (!front_door) return fail(front_door.error().within(fmt::format("listen on {}:{}", config.address, config.port)));
+  config.port = http::port_of(front_door->get());
+  if (config.log_to_file) {
+    if (auto opened = open_log(*directory); !opened) return fail(opened.error());
+  }
+  return keeper::run({.lock_path = directory->lock()}, [&](Survival& survival, ChildExits& exits) {
+    return daemon::run_daemon(config, *directory, front_door->get(), survival, exits);
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto parsed = daemon::parse_command_line(argc, argv);
+  if (parsed && parsed->exit_code >= 0) return parsed->exit_code;
+  daemon::Config config = parsed ? parsed->config : daemon::Config{};
+  if (config.verbose) log::set_level(log::Level::debug);
+  const Result<int> done = parsed ? run(config) : fail(parsed.error());
+  if (done) return *done;
+  fmt::print(stderr, "berthd: {}\n", done.error().message);
+  daemon::announce(config.ready_fd, "error: " + done.error().message);
+  return 1;
+}
