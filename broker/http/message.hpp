@@ -14,6 +14,8 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // The first value of `name`; nullptr where there is none.
 const std::string* find_header(const Headers& headers, std::string_view name);
+// ASCII only, as header names and host names are.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 struct Request {
   std::string method;   // "GET", "POST", ...
