@@ -1,0 +1,42 @@
+// KeeperSurvival: Survival over the memory and the descriptor table that the daemon shares with its keeper. Thread-safe.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "broker/base/survival.hpp"
+#include "broker/keeper/shared_table.hpp"
+
+namespace berth::keeper {
+
+class KeeperSurvival final : public Survival {
+ public:
+  // Takes up what an earlier daemon left in `table`, which outlives this.
+  explicit KeeperSurvival(SharedTable& table);
+  ~KeeperSurvival() override;
+  KeeperSurvival(const KeeperSurvival&) = delete;
+  KeeperSurvival& operator=(const KeeperSurvival&) = delete;
+
+  void keep(int fd) override { table_.kept.add(fd); }
+  void forget(int fd) override { table_.kept.remove(fd); }
+  Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override;
+  // The region's memory is gone when it returns.
+  void remove_region(std::string_view name) override;
+  std::vector<std::string> regions() const override;
+  unsigned restarts() const override { return table_.restarts.load(); }
+
+ private:
+  struct Region {
+    RegionSlot* slot = nullptr;
+    std::span<std::byte> memory;  // empty until it is asked for
+  };
+  Result<Region> make(std::string_view name, std::size_t size);
+  static Result<> map(Region& region);
+
+  SharedTable& table_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Region, std::less<>> regions_;
+};
+
+}  // namespace berth::keeper

@@ -1,0 +1,105 @@
+// SharedTable: the memory that the keeper and every daemon in turn see at once: which descriptors are to live, the named
+// regions, and how children ended.
+//
+// Each entry has one writer (descriptors and regions: the daemon; exits: the keeper), and a daemon may be killed between any
+// two instructions. So nothing is locked, and an entry comes and goes by one atomic store, made after all that it stands for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "broker/base/clock.hpp"
+#include "broker/base/error.hpp"
+
+namespace berth::keeper {
+
+// One bit a descriptor.
+class KeptDescriptors {
+ public:
+  static constexpr int kMax = 1 << 20;  // the kernel's own limit (fs.nr_open)
+
+  void add(int fd) { word(fd).fetch_or(bit(fd)); }
+  void remove(int fd) { word(fd).fetch_and(~bit(fd)); }
+  std::vector<int> all() const;
+
+ private:
+  static constexpr int kBits = 64;
+  static std::uint64_t bit(int fd) { return std::uint64_t{1} << (fd % kBits); }
+  std::atomic<std::uint64_t>& word(int fd);
+
+  std::array<std::atomic<std::uint64_t>, kMax / kBits> words_{};
+};
+
+// A memory file in the shared descriptor table.
+struct RegionSlot {
+  static constexpr std::size_t kNameMax = 63;
+
+  std::atomic<std::uint32_t> used{0};  // the other members hold only while it is 1
+  int fd = -1;
+  std::uint64_t size = 0;
+  std::array<char, kNameMax + 1> name{};
+};
+
+struct ExitRecord {
+  pid_t pid = 0;
+  int wait_status = 0;
+  TimePoint at{};
+  // The pid may be another process's by now.
+  bool reaped = false;
+};
+
+// The last exits, oldest overwritten. They stay when they have been read: a daemon that died before it could store what it
+// read reads them again in its next life.
+class ExitRing {
+ public:
+  static constexpr std::uint64_t kSlots = 1 << 13;
+
+  // The keeper's. append() gives the record's index, for mark_reaped().
+  std::uint64_t append(pid_t pid, int wait_status, TimePoint at);
+  void mark_reaped(std::uint64_t index);
+
+  // The index of the next record.
+  std::uint64_t end() const { return end_.load(std::memory_order_acquire); }
+  // nullopt where it has been overwritten.
+  std::optional<ExitRecord> read(std::uint64_t index) const;
+
+ private:
+  struct Slot {
+    std::atomic<std::uint64_t> sequence{0};  // index + 1 while the slot holds that record whole
+    std::atomic<pid_t> pid{0};
+    std::atomic<int> wait_status{0};
+    std::atomic<std::int64_t> at_us{0};
+    std::atomic<bool> reaped{false};
+  };
+  std::atomic<std::uint64_t> end_{0};
+  std::array<Slot, kSlots> slots_{};
+};
+
+struct SharedTable {
+  static constexpr std::size_t kRegions = 4096;
+
+  std::atomic<unsigned> restarts{0};
+  KeptDescriptors kept;
+  std::array<RegionSlot, kRegions> regions{};
+  ExitRing exits;
+
+  struct Unmap { void operator()(SharedTable* table) const; };
+  using Pointer = std::unique_ptr<SharedTable, Unmap>;
+  // In memory that children made by clone(2) share.
+  static Result<Pointer> make();
+
+  // What must stay open when a daemon has died: kept descriptors and those of the regions. Sorted.
+  std::vector<int> surviving_descriptors() const;
+};
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free,
+              "a lock of a killed daemon would never be released");
+
+}  // namespace berth::keeper
