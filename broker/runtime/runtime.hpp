@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/base/child_exits.hpp"
 #include "broker/base/clock.hpp"
 #include "broker/base/error.hpp"
 #include "broker/base/survival.hpp"
@@ -20,7 +21,8 @@
 
 namespace berth::runtime {
 
-// What happened to a task. `at` is when.
+// What happened to a task. `at` is when. Reports of adopted tasks are given again from the start, with their old times: the
+// daemon before may have died between a report and what it led to.
 struct PullStarted { TimePoint at; };
 struct PullStopped { TimePoint at; };
 struct ContainerStarted { TimePoint at; std::string container; std::string runtime_id; int pid = 0; };
@@ -35,8 +37,9 @@ struct TaskRunning { TimePoint at; };
 // The task could not start; everything that was made for it is gone. `reason` is ECS's text, e.g.
 // "ResourceInitializationError: failed to invoke EFS utils commands ...", "CannotPullContainerError: ...".
 struct TaskFailedToStart { TimePoint at; std::string reason; std::string container; };
-// Every container has ended and everything that was made for the task is gone.
-struct TaskStopped { TimePoint at; };
+// Every container has ended and everything that was made for the task is gone. `reason` only where the runtime itself is the
+// cause (the task did not survive a restart of Berth); empty else.
+struct TaskStopped { TimePoint at; std::string reason; };
 struct HealthChanged { TimePoint at; std::string container; std::string status; };  // HEALTHY, UNHEALTHY, UNKNOWN
 
 using Event = std::variant<PullStarted, PullStopped, ContainerStarted, ContainerExited, TaskRunning, TaskFailedToStart, TaskStopped, HealthChanged>;
@@ -45,8 +48,9 @@ struct Report {
   Event event;
 };
 
-// A listening socket in a task's network namespace (169.254.170.2:80 and :4580), opened before its containers start.
-// The receiver serves it until the task stops; it must not be kept open after that.
+// A listening socket that only one task reaches (169.254.170.2:80 and :4580 as seen from it), non-blocking, opened before its
+// containers start. What is accepted there comes from that task and from nobody else. The receiver serves it until
+// listeners_closing; a copy of the descriptor (dup) must be closed by then.
 struct TaskListener {
   TaskId task;
   std::string purpose;  // "metadata" (port 80), "front-door" (port 4580)
@@ -69,7 +73,11 @@ class Runtime {
 
   // Finds an OCI runtime that works on this host (crun, then runc; each tried with a real container), makes the VPC's network
   // namespace with its bridge. Fails with what to do: no runtime, not root, no namespaces.
-  static Result<std::unique_ptr<Runtime>> start(const Options& options, fuse::Share& share, Survival& survival, Handlers handlers);
+  // Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads, one at a time for a task.
+  static Result<std::unique_ptr<Runtime>> start(const Options& options, fuse::Share& share, Survival& survival, ChildExits& exits,
+                                                Handlers handlers);
+  // Tasks that run go on: the next daemon adopts them. No handler is called any more when it returns. `exits` must have been
+  // destroyed before, or not call back any more.
   virtual ~Runtime() = default;
 
   // The network of the VPC must be known before a task of it starts: the bridge answers as `gateway` of each subnet.

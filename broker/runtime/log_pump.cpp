@@ -1,0 +1,154 @@
+#include "broker/runtime/log_pump.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "broker/base/log.hpp"
+
+namespace berth::runtime {
+namespace {
+
+// 2026-11-23T05:15:02.123456000Z; the clock gives microseconds.
+std::string with_nanoseconds(TimePoint at) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(at);
+  std::string text = to_iso8601(second);  // ends with Z
+  text.pop_back();
+  return fmt::format("{}.{:09}Z", text, std::chrono::nanoseconds(at - second).count());
+}
+
+}  // namespace
+
+struct LogPump::Stream {
+  Stream(int descriptor, UniqueFd log, std::string name) : pipe(descriptor), file(std::move(log)), lines(std::move(name)) {}
+
+  const int pipe;
+  const UniqueFd file;  // O_APPEND: a container's two streams write to one file
+  std::mutex mutex;     // guards what follows
+  LineSplitter lines;
+  bool done = false;
+};
+
+std::string format_log_line(TimePoint at, std::string_view stream, std::string_view text) {
+  return fmt::format("{} {} {}\n", with_nanoseconds(at), stream, text);
+}
+
+std::string LineSplitter::feed(TimePoint at, std::string_view bytes) {
+  std::string result;
+  pending_ += bytes;
+  std::size_t start = 0;
+  for (;;) {
+    const std::size_t end = pending_.find('\n', start);
+    const std::size_t length = (end == std::string::npos ? pending_.size() : end) - start;
+    if (length > kLogLineBytesMax) {
+      result += format_log_line(at, stream_, std::string_view(pending_).substr(start, kLogLineBytesMax));
+      start += kLogLineBytesMax;
+    } else if (end == std::string::npos) {
+      break;
+    } else {
+      result += format_log_line(at, stream_, std::string_view(pending_).substr(start, length));
+      start = end + 1;
+    }
+  }
+  pending_.erase(0, start);
+  return result;
+}
+
+std::string LineSplitter::finish(TimePoint at) {
+  if (pending_.empty()) return {};
+  std::string line = format_log_line(at, stream_, pending_);
+  pending_.clear();
+  return line;
+}
+
+Result<std::unique_ptr<LogPump>> LogPump::start(const Clock& clock) {
+  UniqueFd poll(::epoll_create1(EPOLL_CLOEXEC)), wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!poll || !wake) return fail_errno(errno, "make the log pump");
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = wake.get();
+  if (::epoll_ctl(poll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) return fail_errno(errno, "make the log pump");
+  std::unique_ptr<LogPump> pump(new LogPump(clock, std::move(poll), std::move(wake)));
+  pump->thread_ = std::thread([raw = pump.get()] { raw->run(); });
+  return pump;
+}
+
+LogPump::~LogPump() {
+  const std::uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
+  if (thread_.joinable()) thread_.join();
+}
+
+Result<> LogPump::add(int pipe, const std::string& path, const std::string& stream) {
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (!file) return fail_errno(errno, "open log `" + path + "`");
+  {
+    const std::lock_guard lock(mutex_);
+    streams_[pipe] = std::make_shared<Stream>(pipe, std::move(file), stream);
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = pipe;
+  if (::epoll_ctl(poll_.get(), EPOLL_CTL_ADD, pipe, &event) != 0) return fail_errno(errno, "watch a container's output");
+  return {};
+}
+
+std::shared_ptr<LogPump::Stream> LogPump::find(int pipe) {
+  const std::lock_guard lock(mutex_);
+  const auto found = streams_.find(pipe);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+void LogPump::finish(int pipe) {
+  const std::shared_ptr<Stream> stream = find(pipe);
+  if (!stream) return;
+  ::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, pipe, nullptr);
+  while (pump(*stream)) {
+  }
+  {
+    const std::lock_guard lock(stream->mutex);
+    const std::string rest = stream->lines.finish(clock_.now());
+    if (!rest.empty()) (void)!::write(stream->file.get(), rest.data(), rest.size());
+    stream->done = true;
+  }
+  const std::lock_guard lock(mutex_);
+  streams_.erase(pipe);
+}
+
+// One buffer full; false when the pipe is empty. A full disk loses lines, but never stops the container.
+bool LogPump::pump(Stream& stream) {
+  std::array<char, 65536> buffer;
+  const std::lock_guard lock(stream.mutex);
+  if (stream.done) return false;
+  ssize_t n;
+  do n = ::read(stream.pipe, buffer.data(), buffer.size());
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return false;
+  if (n == 0) {  // every writer is gone
+    stream.done = true;
+    ::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, stream.pipe, nullptr);
+    return false;
+  }
+  const std::string lines = stream.lines.feed(clock_.now(), std::string_view(buffer.data(), static_cast<std::size_t>(n)));
+  if (!lines.empty() && ::write(stream.file.get(), lines.data(), lines.size()) < 0)
+    log::warning("a container's output is lost", {{"errno", errno}});
+  return true;
+}
+
+void LogPump::run() {
+  std::array<epoll_event, 64> events{};
+  for (;;) {
+    const int n = ::epoll_wait(poll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    for (int i = 0; i < n; ++i) {
+      const int pipe = events[static_cast<std::size_t>(i)].data.fd;
+      if (pipe == wake_.get()) return;
+      if (const std::shared_ptr<Stream> stream = find(pipe)) pump(*stream);
+    }
+  }
+}
+
+}  // namespace berth::runtime

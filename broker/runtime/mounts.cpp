@@ -1,0 +1,86 @@
+#include "broker/runtime/mounts.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <sstream>
+
+#include "broker/runtime/files.hpp"
+
+namespace berth::runtime {
+namespace {
+
+constexpr long kNsfsMagic = 0x6e736673;  // linux/magic.h
+
+// mountinfo writes blanks and backslashes as \040 and so on.
+std::string unescaped(const std::string& text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      result += text[i];
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<MountEntry> parse_mount_table(std::string_view mountinfo) {
+  std::vector<MountEntry> entries;
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    MountEntry entry;
+    std::string id, parent, device, field, source;
+    if (!(fields >> id >> parent >> device >> entry.root >> entry.mount_point >> entry.options)) continue;
+    while (fields >> field && field != "-") entry.shared = entry.shared || field.starts_with("shared:");
+    fields >> entry.type >> source >> entry.super_options;
+    entry.root = unescaped(entry.root);
+    entry.mount_point = unescaped(entry.mount_point);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+Result<std::vector<MountEntry>> mount_table() {
+  auto text = read_file("/proc/self/mountinfo", std::size_t{64} << 20);
+  if (!text) return fail(text.error());
+  return parse_mount_table(*text);
+}
+
+Result<> mount_at(const char* source, const std::string& target, const char* type, unsigned long flags, const std::string& data) {
+  if (::mount(source, target.c_str(), type, flags, data.empty() ? nullptr : data.c_str()) == 0) return {};
+  return fail_errno(errno, "mount " + std::string(type != nullptr ? type : source) + " at `" + target + "`");
+}
+
+Result<> place_mount(int mount, const std::string& target) {
+  if (::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
+  return fail_errno(errno, "move_mount to `" + target + "`");
+}
+
+void detach_mount(const std::string& target) noexcept {
+  // A place may hold several mounts, one on the other.
+  while (::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {
+  }
+}
+
+bool is_namespace_mount(const std::string& path) {
+  struct statfs info {};
+  return ::statfs(path.c_str(), &info) == 0 && info.f_type == kNsfsMagic;
+}
+
+std::string overlay_escaped(std::string_view path) {
+  std::string result;
+  for (const char c : path) {
+    if (c == '\\' || c == ':' || c == ',') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,112 @@
+#include "broker/runtime/process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "broker/base/unique_fd.hpp"
+
+namespace berth::runtime {
+namespace {
+
+constexpr std::size_t kOutputBytesMax = 64 * 1024;
+
+// The daemon blocks and ignores signals that a program must get.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() {
+    posix_spawnattr_init(&value_);
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_setsigdefault(&value_, &all);
+    posix_spawnattr_setsigmask(&value_, &none);
+    posix_spawnattr_setflags(&value_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  }
+  ~SpawnAttributes() { posix_spawnattr_destroy(&value_); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  const posix_spawnattr_t* get() const { return &value_; }
+
+ private:
+  posix_spawnattr_t value_;
+};
+
+Result<pid_t> spawn(const Command& command, int output, int error) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, output, 1);
+  posix_spawn_file_actions_adddup2(&actions, error, 2);
+  std::vector<char*> arguments;
+  for (const std::string& argument : command.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  char* environment[] = {path, nullptr};
+  const SpawnAttributes attributes;
+  pid_t pid = -1;
+  const int error_number = posix_spawnp(&pid, arguments[0], &actions, attributes.get(), arguments.data(), environment);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error_number != 0) return fail_errno(error_number, "start `" + command.arguments[0] + "`");
+  return pid;
+}
+
+// waitid on the one pid: other children are others' to reap.
+Result<int> wait_for(pid_t pid, std::chrono::milliseconds timeout) {
+  UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  bool timed_out = false;
+  if (handle) {
+    pollfd entry{handle.get(), POLLIN, 0};
+    int ready;
+    do ready = ::poll(&entry, 1, static_cast<int>(timeout.count()));
+    while (ready < 0 && errno == EINTR);
+    timed_out = ready == 0;
+  }
+  if (timed_out) ::kill(pid, SIGKILL);
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR) return fail_errno(errno, "wait for a program");
+  if (timed_out) return fail(Code::unavailable, "no answer within {} ms", timeout.count());
+  return status;
+}
+
+}  // namespace
+
+int exit_code_of(int wait_status) {
+  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+Result<Finished> run_program(const Command& command) {
+  // A file in memory and not a pipe: nobody has to read while the program runs, and a grandchild that keeps it open blocks nobody.
+  UniqueFd collected(::memfd_create("berth-output", MFD_CLOEXEC));
+  if (!collected) return fail_errno(errno, "memfd_create");
+  const int output = command.standard_output >= 0 ? command.standard_output : collected.get();
+  const int error = command.standard_error >= 0 ? command.standard_error : collected.get();
+  auto pid = spawn(command, output, error);
+  if (!pid) return fail(pid.error());
+  auto status = wait_for(*pid, command.timeout);
+  if (!status) return fail(status.error().within("`" + command.arguments[0] + "`"));
+  Finished finished{exit_code_of(*status), std::string(kOutputBytesMax, '\0')};
+  const ssize_t n = ::pread(collected.get(), finished.output.data(), finished.output.size(), 0);
+  finished.output.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return finished;
+}
+
+Result<std::string> run_checked(const Command& command) {
+  auto finished = run_program(command);
+  if (!finished) return fail(finished.error());
+  if (finished->exit_code == 0) return std::move(finished->output);
+  std::string text = finished->output;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return fail(Code::failed_precondition, "`{}` ended with {}: {}", command.arguments[0], finished->exit_code, text);
+}
+
+}  // namespace berth::runtime
