@@ -57,6 +57,9 @@ class Share {
   struct Options {
     unsigned workers = 4;
     bool passthrough = true;  // where kernel and libfuse have it
+    // How long a kernel may trust what only its mount knows; bounds how late a change made in the backing directory past
+    // the share is seen. Changes through the share are seen at once whatever it is.
+    std::chrono::duration<double> cache_timeout{1.0};
   };
   // Fails with Code::unavailable and what to do where /dev/fuse is missing.
   static Result<std::unique_ptr<Share>> start(const Options& options, Survival& survival);

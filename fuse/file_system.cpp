@@ -1,0 +1,267 @@
+// Names and attributes; file_system_data.cpp has what is done with open files.
+#include "fuse/file_system.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace berth::fuse {
+namespace {
+
+// One component that can't lead anywhere else. The kernel sends no other; a forged request might.
+Answer<> check_name(std::string_view name) {
+  if (name.size() > kNameBytesMax) return refuse(ENAMETOOLONG);
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos) return refuse(EINVAL);
+  return {};
+}
+
+struct FdName {
+  explicit FdName(int fd) { *fmt::format_to_n(text.begin(), text.size() - 1, "{}", fd).out = '\0'; }
+  std::array<char, 16> text{};
+};
+
+Answer<struct stat> stat_of(int fd) {
+  struct stat attributes {};
+  if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return refuse_last();
+  return attributes;
+}
+
+}  // namespace
+
+FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens)
+    : grant_(grant), inodes_(inodes), opens_(opens), descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+
+Answer<> FileSystem::may_write() const {
+  if (!grant_.rights().write) return refuse(EROFS);
+  return {};
+}
+
+Answer<Entry> FileSystem::enter_opened(UniqueFd fd) {
+  auto found = stat_of(fd.get());
+  if (!found) return refuse(found.error());
+  Entry entry{inodes_.retain_known(*found), *found};
+  if (entry.ino != 0) return entry;
+  auto ino = inodes_.retain(std::move(fd), *found);
+  if (!ino) return refuse(ino.error());
+  entry.ino = *ino;
+  return entry;
+}
+
+Answer<Entry> FileSystem::enter(int directory, const char* name) {
+  Entry entry;
+  if (fstatat(directory, name, &entry.attributes, AT_SYMLINK_NOFOLLOW) != 0) return refuse_last();
+  entry.ino = inodes_.retain_known(entry.attributes);
+  if (entry.ino != 0) return entry;
+  UniqueFd fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return refuse_last();
+  return enter_opened(std::move(fd));
+}
+
+Answer<Entry> FileSystem::lookup(const Caller& caller, Ino parent, const char* name) {
+  if (auto checked = check_name(name); !checked) return refuse(checked.error());
+  const auto directory = inodes_.reach(parent);
+  if (!directory) return refuse(directory.error());
+  return run_as(grant_.identity_of(caller), caller.pid, [&] { return enter(directory->fd(), name); });
+}
+
+Answer<struct stat> FileSystem::attributes(Ino ino, Handle handle) {
+  if (const OpenRecord* open = opens_.find(handle, OpenKind::file)) return stat_of(fd_of(*open));
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  return stat_of(inode->fd());
+}
+
+Answer<struct stat> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle) {
+  if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  const OpenRecord* open = opens_.find(handle, OpenKind::file);
+  auto applied = apply(caller, inode->fd(), *record, changes, open != nullptr && open->writable != 0 ? fd_of(*open) : -1);
+  if (!applied) return refuse(applied.error());
+  return stat_of(inode->fd());
+}
+
+Answer<> FileSystem::apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd) {
+  const Identity identity = grant_.identity_of(caller);
+  const FdName name(fd);
+  if (changes.mode) {
+    if (auto done = change_mode(caller, fd, *changes.mode); !done) return done;
+  }
+  if (changes.uid || changes.gid) {
+    const uid_t uid = changes.uid.value_or(static_cast<uid_t>(-1));
+    const gid_t gid = changes.gid.value_or(static_cast<gid_t>(-1));
+    auto done = run_as(identity, caller.pid, [&] { return answer(fchownat(fd, "", uid, gid, AT_EMPTY_PATH)); });
+    if (!done) return done;
+  }
+  if (changes.size) {
+    if (record.type != S_IFREG) return refuse(record.type == S_IFDIR ? EISDIR : EINVAL);
+    auto done = run_as(identity, caller.pid, [&]() -> Answer<> {
+      if (open_fd >= 0) return answer(ftruncate(open_fd, *changes.size));
+      const UniqueFd file(openat(descriptors_.get(), name.text.data(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+      if (!file) return refuse_last();
+      return answer(ftruncate(file.get(), *changes.size));
+    });
+    if (!done) return done;
+  }
+  if (changes.access_time || changes.modification_time) {
+    constexpr timespec kOmit{0, UTIME_OMIT};
+    const std::array<timespec, 2> times{changes.access_time.value_or(kOmit), changes.modification_time.value_or(kOmit)};
+    return run_as(identity, caller.pid, [&] { return answer(utimensat(fd, "", times.data(), AT_EMPTY_PATH)); });
+  }
+  return {};
+}
+
+// The kernel asks for a mode without the suid and sgid bits when another user than the owner writes: anyone who may write
+// the file may take these bits from it. Everything else is the backing file system's to decide.
+Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t mode) {
+  const FdName name(fd);
+  const auto now = stat_of(fd);
+  if (!now) return refuse(now.error());
+  const mode_t permissions = now->st_mode & 07777;
+  Identity identity = grant_.identity_of(caller);
+  const bool only_strips = S_ISREG(now->st_mode) && permissions != mode && permissions == (mode | (permissions & 06000));
+  if (only_strips && identity.uid != now->st_uid) {
+    auto writable = run_as(identity, caller.pid, [&] {
+      return answer(static_cast<int>(syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS)));
+    });
+    if (!writable) return refuse(EPERM);
+    return answer(fchmodat(descriptors_.get(), name.text.data(), mode & 07777, 0));
+  }
+  // Whether the sgid bit stays depends on the caller's groups, without an error to notice it by.
+  if ((mode & S_ISGID) != 0 && !identity.groups_known) {
+    identity.groups = groups_of(caller.pid);
+    identity.groups_known = true;
+  }
+  return run_as(identity, caller.pid, [&] { return answer(fchmodat(descriptors_.get(), name.text.data(), mode & 07777, 0)); });
+}
+
+Answer<std::string> FileSystem::read_link(Ino ino) {
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = readlinkat(inode->fd(), "", target.data(), target.size());
+  if (size < 0) return refuse_last();
+  target.resize(static_cast<std::size_t>(size));
+  return target;
+}
+
+Answer<> FileSystem::access(const Caller& caller, Ino ino, int mask) {
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  if ((mask & W_OK) != 0) {
+    if (auto allowed = may_write(); !allowed) return allowed;
+  }
+  return run_as(grant_.identity_of(caller), caller.pid, [&] {
+    return answer(static_cast<int>(syscall(SYS_faccessat2, inode->fd(), "", mask, AT_EMPTY_PATH | AT_EACCESS)));
+  });
+}
+
+Answer<struct statvfs> FileSystem::statistics(Ino ino) {
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  struct statvfs statistics {};
+  if (fstatvfs(inode->fd(), &statistics) != 0) return refuse_last();
+  statistics.f_namemax = kNameBytesMax;
+  return statistics;
+}
+
+// `make_it(directory)` makes the name; what exists after a request begun before a crash was made by it.
+template <class Make>
+Answer<Entry> FileSystem::make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it) {
+  if (auto checked = check_name(name); !checked) return refuse(checked.error());
+  if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
+  const auto directory = inodes_.reach(parent);
+  if (!directory) return refuse(directory.error());
+  return run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<Entry> {
+    auto made = make_it(directory->fd());
+    if (!made && !(attempt == Attempt::again && made.error() == Errno{EEXIST})) return refuse(made.error());
+    return enter(directory->fd(), name);
+  });
+}
+
+Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device,
+                                    Attempt attempt) {
+  return make(caller, parent, name, attempt, [&](int directory) { return answer(mknodat(directory, name, mode, device)); });
+}
+
+Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Attempt attempt) {
+  return make(caller, parent, name, attempt, [&](int directory) { return answer(mkdirat(directory, name, mode)); });
+}
+
+Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name,
+                                       Attempt attempt) {
+  if (std::strlen(target) > kSymlinkBytesMax) return refuse(ENAMETOOLONG);
+  return make(caller, parent, name, attempt, [&](int directory) { return answer(symlinkat(target, directory, name)); });
+}
+
+Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const char* name, Attempt attempt) {
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  const auto before = stat_of(inode->fd());
+  if (!before) return refuse(before.error());
+  if (before->st_nlink >= kLinksMax && !S_ISDIR(before->st_mode)) return refuse(EMLINK);
+  const FdName source(inode->fd());
+  return make(caller, parent, name, attempt, [&](int directory) {
+    return answer(linkat(descriptors_.get(), source.text.data(), directory, name, AT_SYMLINK_FOLLOW));
+  });
+}
+
+Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt) {
+  if (auto checked = check_name(name); !checked) return checked;
+  if (auto allowed = may_write(); !allowed) return allowed;
+  const auto directory = inodes_.reach(parent);
+  if (!directory) return refuse(directory.error());
+  UniqueFd victim;
+  auto removed = run_as(grant_.identity_of(caller), caller.pid, [&] {
+    victim.reset(openat(directory->fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    return answer(unlinkat(directory->fd(), name, flags));
+  });
+  if (!removed && attempt == Attempt::again && removed.error() == Errno{ENOENT}) return {};
+  if (!removed || !victim) return removed;
+  if (const auto left = stat_of(victim.get()); left && (left->st_nlink == 0 || S_ISDIR(left->st_mode))) {
+    inodes_.pin(inodes_.find(*left), std::move(victim));
+  }
+  return {};
+}
+
+Answer<> FileSystem::unlink(const Caller& caller, Ino parent, const char* name, Attempt attempt) {
+  return remove_name(caller, parent, name, 0, attempt);
+}
+
+Answer<> FileSystem::remove_directory(const Caller& caller, Ino parent, const char* name, Attempt attempt) {
+  return remove_name(caller, parent, name, AT_REMOVEDIR, attempt);
+}
+
+Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, Ino new_parent, const char* new_name,
+                            unsigned flags, Attempt attempt) {
+  if (auto checked = check_name(name); !checked) return checked;
+  if (auto checked = check_name(new_name); !checked) return checked;
+  if (auto allowed = may_write(); !allowed) return allowed;
+  if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) return refuse(EINVAL);
+  const auto from = inodes_.reach(parent);
+  if (!from) return refuse(from.error());
+  const auto to = inodes_.reach(new_parent);
+  if (!to) return refuse(to.error());
+  UniqueFd victim;
+  auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&] {
+    if (flags == 0) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    return answer(renameat2(from->fd(), name, to->fd(), new_name, flags));
+  });
+  // Begun before a crash and the old name is gone: it was done. (An exchange can't be told; it may be done twice.)
+  if (!renamed && attempt == Attempt::again && renamed.error() == Errno{ENOENT}) return {};
+  if (!renamed || !victim) return renamed;
+  if (const auto left = stat_of(victim.get()); left && (left->st_nlink == 0 || S_ISDIR(left->st_mode))) {
+    inodes_.pin(inodes_.find(*left), std::move(victim));
+  }
+  return {};
+}
+
+}  // namespace berth::fuse

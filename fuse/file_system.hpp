@@ -1,0 +1,130 @@
+// FileSystem: what each file operation means on one mount. It has never heard of libfuse.
+//
+// Names are single components below a directory that the kernel knows by nodeid: no path is ever walked, so nothing leaves
+// the mount's root. Every operation runs as the identity that the Grant gives the caller, checked by the backing file
+// system. Thread-safe; calls block on the disk only. Operations that change something are EROFS without the right to write.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "broker/base/unique_fd.hpp"
+#include "fuse/answer.hpp"
+#include "fuse/grant.hpp"
+#include "fuse/inode_table.hpp"
+#include "fuse/layout.hpp"
+#include "fuse/open_files.hpp"
+
+namespace berth::fuse {
+
+// EFS's own limits (Amazon EFS quotas, "Limits for NFS clients").
+inline constexpr std::size_t kNameBytesMax = 255;
+inline constexpr std::size_t kSymlinkBytesMax = 4080;
+inline constexpr nlink_t kLinksMax = 177;
+
+struct Entry {
+  Ino ino = 0;
+  struct stat attributes {};
+};
+
+struct Changes {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<off_t> size;
+  std::optional<timespec> access_time;  // tv_nsec may be UTIME_NOW
+  std::optional<timespec> modification_time;
+};
+
+struct Created {
+  Entry entry;
+  Handle handle = 0;
+};
+
+// A request that was begun before the daemon died and is resent: what it did already must not fail it now.
+enum class Attempt { first, again };
+
+class FileSystem {
+ public:
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens);
+
+  Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
+  void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
+  Answer<struct stat> attributes(Ino ino, Handle handle = 0);
+  Answer<struct stat> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle = 0);
+  Answer<std::string> read_link(Ino ino);
+  Answer<> access(const Caller& caller, Ino ino, int mask);
+  Answer<struct statvfs> statistics(Ino ino);
+
+  Answer<Entry> make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device, Attempt attempt);
+  Answer<Entry> make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Attempt attempt);
+  Answer<Entry> make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Attempt attempt);
+  Answer<Entry> link(const Caller& caller, Ino ino, Ino parent, const char* name, Attempt attempt);
+  Answer<> unlink(const Caller& caller, Ino parent, const char* name, Attempt attempt);
+  Answer<> remove_directory(const Caller& caller, Ino parent, const char* name, Attempt attempt);
+  Answer<> rename(const Caller& caller, Ino parent, const char* name, Ino new_parent, const char* new_name, unsigned flags,
+                  Attempt attempt);
+
+  Answer<Handle> open(const Caller& caller, Ino ino, int flags);
+  Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt);
+  Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags);
+  void close(Handle handle) { opens_.close(handle); }
+  Answer<> sync(Handle handle, OpenKind kind, bool data_only);
+  Answer<> allocate(Handle handle, int mode, off_t offset, off_t length);
+  Answer<off_t> seek(Handle handle, off_t offset, int whence);
+  Answer<std::size_t> copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length);
+
+  Answer<Handle> open_directory(const Caller& caller, Ino ino);
+  // Calls `entry` for each name from `offset` on until it answers false (the name is asked for again).
+  struct Name {
+    const char* name;
+    std::uint64_t number;
+    mode_t type;      // S_IFMT bits
+    off_t next;
+  };
+  Answer<> read_directory(Handle handle, off_t offset, const std::function<bool(const Name&)>& entry);
+
+  // The descriptor of an open file; `write` asks for the right too. Valid until close(handle).
+  Answer<int> descriptor(Handle handle, bool write);
+
+  // POSIX locks: each owner has a descriptor of its own on the inode, so that they conflict between mounts and not within
+  // one owner. Both never wait: EAGAIN.
+  Answer<> set_lock(Ino ino, std::uint64_t owner, struct flock lock, pid_t pid);
+  Answer<struct flock> get_lock(Ino ino, std::uint64_t owner, struct flock lock);
+  // True where the owner had locks.
+  bool drop_locks(Ino ino, std::uint64_t owner);
+  // flock(2) on the open file; never waits.
+  Answer<> set_flock(Handle handle, int operation);
+
+  // Null for what is not an open file.
+  OpenRecord* opened(Handle handle) const { return opens_.find(handle, OpenKind::file); }
+  InodeTable& inodes() { return inodes_; }
+  const Grant& grant() const { return grant_; }
+
+ private:
+  Answer<> may_write() const;
+  Answer<Entry> enter(int directory, const char* name);
+  Answer<Entry> enter_opened(UniqueFd fd);
+  template <class Make>
+  Answer<Entry> make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it);
+  Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
+  Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
+  Answer<> apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
+  Answer<> change_mode(const Caller& caller, int fd, mode_t mode);
+  Answer<Handle> lock_handle(Ino ino, std::uint64_t owner);
+
+  const Grant& grant_;
+  InodeTable& inodes_;
+  OpenFiles& opens_;
+  UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
+};
+
+}  // namespace berth::fuse

@@ -1,0 +1,250 @@
+// Open files, directories and locks.
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "fuse/file_system.hpp"
+
+namespace berth::fuse {
+namespace {
+
+constexpr int kOpenForExecution = 0x20;  // __FMODE_EXEC, which the kernel passes on
+
+bool asks_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
+
+// What a backing descriptor keeps of the caller's flags. O_NONBLOCK: a FIFO in a file's place must not block a worker.
+int backing_flags(int flags) {
+  return (flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_DIRECT | O_DSYNC | O_SYNC | O_NOATIME)) | O_NONBLOCK | O_CLOEXEC;
+}
+
+mode_t type_of(unsigned char entry_type) { return static_cast<mode_t>(entry_type) << 12U; }  // DTTOIF
+
+struct DirectoryEntry {  // linux_dirent64, as getdents64(2) gives it
+  std::uint64_t number;
+  std::int64_t next;
+  std::uint16_t size;
+  unsigned char type;
+};
+constexpr std::size_t kEntryNameOffset = 19;
+
+}  // namespace
+
+Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags) {
+  std::array<char, 16> name{};
+  *fmt::format_to_n(name.begin(), name.size() - 1, "{}", path_fd).out = '\0';
+  return run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+    if ((flags & kOpenForExecution) != 0 &&
+        syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+      return refuse_last();
+    }
+    UniqueFd file(openat(descriptors_.get(), name.data(), backing_flags(flags)));
+    // Only the owner may ask not to touch the access time; the kernel has checked it for its own caller.
+    if (!file && errno == EPERM && (flags & O_NOATIME) != 0) {
+      file.reset(openat(descriptors_.get(), name.data(), backing_flags(flags & ~O_NOATIME)));
+    }
+    if (!file) return refuse_last();
+    return file;
+  });
+}
+
+Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
+  if (asks_to_write(flags)) {
+    if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
+  }
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  if (record->type != S_IFREG) return refuse(record->type == S_IFDIR ? EISDIR : ENXIO);
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  auto file = reopen(caller, inode->fd(), flags);
+  if (!file) return refuse(file.error());
+  return opens_.add(OpenKind::file, std::move(*file), ino, (flags & O_ACCMODE) != O_RDONLY);
+}
+
+Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags,
+                                   Attempt attempt) {
+  const std::string_view text{name};
+  if (text.size() > kNameBytesMax) return refuse(ENAMETOOLONG);
+  if (text.empty() || text == "." || text == ".." || text.find('/') != std::string_view::npos) return refuse(EINVAL);
+  const auto directory = inodes_.reach(parent);
+  if (!directory) return refuse(directory.error());
+  if (!grant_.rights().write) {  // what exists may still be opened for reading
+    auto existing = lookup(caller, parent, name);
+    if (!existing) return refuse(existing.error() == Errno{ENOENT} ? EROFS : number(existing.error()));
+    auto handle = (flags & O_EXCL) != 0 ? Answer<Handle>(refuse(EEXIST)) : open(caller, existing->ino, flags);
+    if (!handle) return inodes_.forget(existing->ino, 1), refuse(handle.error());
+    return Created{*existing, *handle};
+  }
+  const int exclusive = attempt == Attempt::again ? 0 : flags & O_EXCL;
+  auto file = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+    UniqueFd made(openat(directory->fd(), name, backing_flags(flags) | O_CREAT | O_NOFOLLOW | exclusive, mode));
+    if (!made) return refuse_last();
+    return made;
+  });
+  if (!file) return refuse(file.error());
+  struct stat found {};
+  if (fstat(file->get(), &found) != 0) return refuse_last();
+  if (!S_ISREG(found.st_mode)) return refuse(S_ISDIR(found.st_mode) ? EISDIR : ENXIO);
+  UniqueFd path_fd(openat(descriptors_.get(), fmt::format("{}", file->get()).c_str(), O_PATH | O_CLOEXEC));
+  if (!path_fd) return refuse_last();
+  auto entry = enter_opened(std::move(path_fd));
+  if (!entry) return refuse(entry.error());
+  auto handle = opens_.add(OpenKind::file, std::move(*file), entry->ino, (flags & O_ACCMODE) != O_RDONLY);
+  if (!handle) return inodes_.forget(entry->ino, 1), refuse(handle.error());
+  return Created{*entry, *handle};
+}
+
+Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags) {
+  if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
+  const auto directory = inodes_.reach(parent);
+  if (!directory) return refuse(directory.error());
+  auto file = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+    UniqueFd made(openat(directory->fd(), ".", backing_flags(flags) | O_TMPFILE | (flags & O_EXCL), mode));
+    if (!made) return refuse_last();
+    return made;
+  });
+  if (!file) return refuse(file.error());
+  UniqueFd path_fd(openat(descriptors_.get(), fmt::format("{}", file->get()).c_str(), O_PATH | O_CLOEXEC));
+  if (!path_fd) return refuse_last();
+  auto entry = enter_opened(std::move(path_fd));
+  if (!entry) return refuse(entry.error());
+  auto handle = opens_.add(OpenKind::file, std::move(*file), entry->ino, true);
+  if (!handle) return inodes_.forget(entry->ino, 1), refuse(handle.error());
+  return Created{*entry, *handle};
+}
+
+Answer<int> FileSystem::descriptor(Handle handle, bool write) {
+  const OpenRecord* open = opens_.find(handle, OpenKind::file);
+  if (open == nullptr) return refuse(EBADF);
+  if (write) {
+    if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
+  }
+  return fd_of(*open);
+}
+
+Answer<> FileSystem::sync(Handle handle, OpenKind kind, bool data_only) {
+  const OpenRecord* open = opens_.find(handle, kind);
+  if (open == nullptr) return refuse(EBADF);
+  return answer(data_only ? fdatasync(fd_of(*open)) : fsync(fd_of(*open)));
+}
+
+Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t length) {
+  const auto fd = descriptor(handle, true);
+  if (!fd) return refuse(fd.error());
+  return answer(fallocate(*fd, mode, offset, length));
+}
+
+Answer<off_t> FileSystem::seek(Handle handle, off_t offset, int whence) {
+  const auto fd = descriptor(handle, false);
+  if (!fd) return refuse(fd.error());
+  const off_t found = lseek(*fd, offset, whence);
+  if (found < 0) return refuse_last();
+  return found;
+}
+
+Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length) {
+  const auto from = descriptor(in, false);
+  if (!from) return refuse(from.error());
+  const auto to = descriptor(out, true);
+  if (!to) return refuse(to.error());
+  const ssize_t copied = copy_file_range(*from, &in_offset, *to, &out_offset, length, 0);
+  if (copied < 0) return refuse_last();
+  return static_cast<std::size_t>(copied);
+}
+
+Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino) {
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  auto directory = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+    // "." of the directory itself would ask for the right to search it, which reading its names does not need.
+    std::array<char, 16> name{};
+    *fmt::format_to_n(name.begin(), name.size() - 1, "{}", inode->fd()).out = '\0';
+    UniqueFd opened(openat(descriptors_.get(), name.data(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!opened) return refuse_last();
+    return opened;
+  });
+  if (!directory) return refuse(directory.error());
+  return opens_.add(OpenKind::directory, std::move(*directory), ino, false);
+}
+
+// Positions are the backing directory's own, so nothing is remembered between calls or over a restart.
+Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::function<bool(const Name&)>& entry) {
+  const OpenRecord* open = opens_.find(handle, OpenKind::directory);
+  if (open == nullptr) return refuse(EBADF);
+  if (lseek(fd_of(*open), offset, SEEK_SET) < 0) return refuse_last();
+  alignas(DirectoryEntry) std::array<char, 16384> buffer;
+  while (true) {
+    const long size = syscall(SYS_getdents64, fd_of(*open), buffer.data(), buffer.size());
+    if (size < 0) return refuse_last();
+    if (size == 0) return {};
+    for (long at = 0; at < size;) {
+      DirectoryEntry raw{};
+      std::memcpy(&raw, buffer.data() + at, kEntryNameOffset);
+      if (!entry({buffer.data() + at + kEntryNameOffset, raw.number, type_of(raw.type), raw.next})) return {};
+      at += raw.size;
+    }
+  }
+}
+
+Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner) {
+  if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  if (record->type != S_IFREG) return refuse(EINVAL);
+  const auto inode = inodes_.reach(ino);
+  if (!inode) return refuse(inode.error());
+  // As the daemon: the kernel has checked that the caller's own descriptor allows this lock.
+  UniqueFd file(openat(descriptors_.get(), fmt::format("{}", inode->fd()).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!file && errno == ETXTBSY) {  // a program that runs: read locks are all it can have
+    file.reset(openat(descriptors_.get(), fmt::format("{}", inode->fd()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  if (!file) return refuse_last();
+  return opens_.add(OpenKind::lock, std::move(file), ino, false, owner);
+}
+
+Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock, pid_t pid) {
+  if (lock.l_type == F_UNLCK && opens_.lock_handle(ino, owner) == 0) return {};
+  const auto handle = lock_handle(ino, owner);
+  if (!handle) return refuse(handle.error());
+  OpenRecord* open = opens_.find(*handle, OpenKind::lock);
+  if (open == nullptr) return refuse(EBADF);
+  lock.l_pid = 0;  // open file description locks want it so
+  open->pid = pid;
+  return answer(fcntl(fd_of(*open), F_OFD_SETLK, &lock));
+}
+
+Answer<struct flock> FileSystem::get_lock(Ino ino, std::uint64_t owner, struct flock lock) {
+  const bool had_locks = opens_.lock_handle(ino, owner) != 0;
+  const auto handle = lock_handle(ino, owner);
+  if (!handle) return refuse(handle.error());
+  const OpenRecord* open = opens_.find(*handle, OpenKind::lock);
+  if (open == nullptr) return refuse(EBADF);
+  lock.l_pid = 0;
+  const auto asked = answer(fcntl(fd_of(*open), F_OFD_GETLK, &lock));
+  if (!had_locks) opens_.close(*handle);
+  if (!asked) return refuse(asked.error());
+  if (lock.l_pid < 0) lock.l_pid = 0;  // the holder is a descriptor, in this mount or another
+  return lock;
+}
+
+bool FileSystem::drop_locks(Ino ino, std::uint64_t owner) {
+  const Handle handle = opens_.lock_handle(ino, owner);
+  if (handle == 0) return false;
+  opens_.close(handle);
+  return true;
+}
+
+Answer<> FileSystem::set_flock(Handle handle, int operation) {
+  const auto fd = descriptor(handle, false);
+  if (!fd) return refuse(fd.error());
+  if (flock(*fd, operation | LOCK_NB) == 0) return {};
+  return refuse_last();
+}
+
+}  // namespace berth::fuse

@@ -1,0 +1,256 @@
+#include "fuse/inode_table.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace berth::fuse {
+namespace {
+
+struct KernelHandle {
+  unsigned int size;
+  int type;
+  std::array<std::byte, 40> bytes;
+};
+
+struct file_handle* as_kernel(KernelHandle& handle) { return reinterpret_cast<struct file_handle*>(&handle); }
+
+}  // namespace
+
+InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache,
+                       Coherence& coherence)
+    : survival_(survival), mount_(mount), cache_(cache), coherence_(coherence), slots_(survival, prefix + "/inodes") {}
+
+InodeTable::~InodeTable() { cache_.drop_mount(mount_); }
+
+Ino InodeTable::ino_of(std::uint32_t slot, const InodeRecord& record) {
+  return (std::uint64_t{record.generation} << 32U) | (slot + 1U);
+}
+
+Result<> InodeTable::create(UniqueFd root) {
+  struct stat attributes {};
+  if (fstat(root.get(), &attributes) != 0) return fail_errno(errno, "root directory of the mount");
+  if (auto grown = slots_.grow(); !grown) return grown;
+  for (std::uint32_t slot = slots_.size(); slot-- > 1;) free_.push_back(slot);
+  InodeRecord& record = *slots_.at(0);
+  record.type = attributes.st_mode & S_IFMT;
+  record.device = attributes.st_dev;
+  record.number = attributes.st_ino;
+  hold(record, std::move(root));
+  record.lookups = 1;
+  index_[key_of(attributes)] = 0;
+  used_ = 1;
+  coherence_.know(key_of(attributes), mount_, kRootIno, true);
+  return open_mount_point();
+}
+
+Result<> InodeTable::adopt(const std::set<std::string>& regions) {
+  if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
+  if (slots_.size() == 0 || slots_.at(0)->lookups == 0) return fail(Code::internal, "inode table has no root");
+  for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
+    const InodeRecord& record = *slots_.at(slot);
+    if (record.lookups == 0) {
+      free_.push_back(slot);
+      continue;
+    }
+    const InodeKey key{record.device, record.number};
+    index_[key] = slot;
+    coherence_.know(key, mount_, ino_of(slot, record), record.type == S_IFDIR);
+    ++used_;
+  }
+  return open_mount_point();
+}
+
+// Through the root's own descriptor: the path may have been renamed meanwhile.
+Result<> InodeTable::open_mount_point() {
+  const InodeRecord& root = *slots_.at(0);
+  const int root_fd = root.held - 1;
+  device_ = root.device;
+  mount_point_.reset(openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!mount_point_) return fail_errno(errno, "root directory of the mount");
+  KernelHandle handle{sizeof(handle.bytes), 0, {}};
+  int ignored = 0;
+  handles_work_ = name_to_handle_at(root_fd, "", as_kernel(handle), &ignored, AT_EMPTY_PATH) == 0;
+  if (handles_work_) {
+    const UniqueFd probe(open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC));
+    handles_work_ = static_cast<bool>(probe);
+  }
+  return {};
+}
+
+void InodeTable::remove() {
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    InodeRecord& record = *slots_.at(slot);
+    if (const int held = record.held.exchange(0); held > 0) {
+      survival_.forget(held - 1);
+      close(held - 1);
+    }
+  }
+  slots_.remove();
+  index_.clear();
+  free_.clear();
+  used_ = 0;
+}
+
+bool InodeTable::describe(int fd, const struct stat& attributes, FileHandle& handle) const {
+  if (!handles_work_ || attributes.st_dev != device_) return false;
+  KernelHandle kernel{sizeof(kernel.bytes), 0, {}};
+  int ignored = 0;
+  if (name_to_handle_at(fd, "", as_kernel(kernel), &ignored, AT_EMPTY_PATH) != 0) return false;
+  handle = {kernel.type, kernel.size, kernel.bytes};
+  return true;
+}
+
+// A held record pins its inode: no other can have its number.
+bool InodeTable::same(const InodeRecord& record, const FileHandle& handle) {
+  if (record.handle_size == 0) return true;
+  return record.handle_type == handle.type && record.handle_size == handle.size &&
+         std::equal(handle.bytes.begin(), handle.bytes.begin() + handle.size, record.handle.begin());
+}
+
+void InodeTable::hold(InodeRecord& record, UniqueFd fd) {
+  survival_.keep(fd.get());
+  record.held = fd.release() + 1;
+}
+
+InodeRecord* InodeTable::free_slot(std::uint32_t& slot) {
+  if (free_.empty()) {
+    const std::uint32_t before = slots_.size();
+    if (!slots_.grow()) return nullptr;
+    for (std::uint32_t i = slots_.size(); i-- > before;) free_.push_back(i);
+  }
+  slot = free_.back();
+  free_.pop_back();
+  return slots_.at(slot);
+}
+
+Answer<Ino> InodeTable::retain(UniqueFd fd, const struct stat& attributes) {
+  FileHandle handle;
+  const bool has_handle = describe(fd.get(), attributes, handle);
+  Ino ino = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = index_.find(key_of(attributes)); found != index_.end()) {
+      InodeRecord& known = *slots_.at(found->second);
+      if (same(known, handle)) {
+        ++known.lookups;
+        ino = ino_of(found->second, known);
+      }
+    }
+    if (ino == 0) {
+      std::uint32_t slot = 0;
+      InodeRecord* fresh = free_slot(slot);
+      if (fresh == nullptr) return refuse(ENFILE);
+      fresh->type = attributes.st_mode & S_IFMT;
+      fresh->device = attributes.st_dev;
+      fresh->number = attributes.st_ino;
+      fresh->handle_type = handle.type;
+      fresh->handle_size = handle.size;
+      fresh->handle = handle.bytes;
+      fresh->backing_id = 0;
+      fresh->passthrough_opens = 0;
+      // A nameless file (O_TMPFILE) has no handle that would find it again.
+      if (!has_handle || attributes.st_nlink == 0) {
+        UniqueFd held(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+        if (!held) return free_.push_back(slot), refuse(EMFILE);
+        hold(*fresh, std::move(held));
+      }
+      fresh->lookups = 1;
+      index_[key_of(attributes)] = slot;
+      ++used_;
+      ino = ino_of(slot, *fresh);
+      coherence_.know(key_of(attributes), mount_, ino, fresh->type == S_IFDIR);
+    }
+  }
+  if (has_handle) cache_.put(mount_, ino, std::make_shared<const UniqueFd>(std::move(fd)));
+  return ino;
+}
+
+Ino InodeTable::retain_known(const struct stat& attributes) {
+  const Ino ino = find(attributes);
+  if (ino == 0) return 0;
+  // Only an open descriptor proves that the number was not given to another inode since.
+  const Descriptor proof = cache_.find(mount_, ino);
+  const std::scoped_lock lock(mutex_);
+  InodeRecord* known = record(ino);
+  if (known == nullptr || (!proof && known->held == 0)) return 0;
+  ++known->lookups;
+  return ino;
+}
+
+Ino InodeTable::find(const struct stat& attributes) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = index_.find(key_of(attributes));
+  return found == index_.end() ? 0 : ino_of(found->second, *slots_.at(found->second));
+}
+
+void InodeTable::forget(Ino ino, std::uint64_t lookups) {
+  const std::scoped_lock lock(mutex_);
+  InodeRecord* known = record(ino);
+  if (known == nullptr || ino == kRootIno) return;
+  if (known->lookups > lookups) {
+    known->lookups -= lookups;
+    return;
+  }
+  release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+}
+
+void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
+  const Ino ino = ino_of(slot, record);
+  const InodeKey key{record.device, record.number};
+  coherence_.unknow(key, mount_, ino);
+  cache_.drop(mount_, ino);
+  if (const auto found = index_.find(key); found != index_.end() && found->second == slot) index_.erase(found);
+  const int held = record.held.exchange(0);
+  ++record.generation;
+  record.lookups = 0;
+  free_.push_back(slot);
+  --used_;
+  if (held == 0) return;
+  survival_.forget(held - 1);
+  close(held - 1);
+}
+
+InodeRecord* InodeTable::record(Ino ino) const {
+  const auto slot = static_cast<std::uint32_t>(ino) - 1U;
+  InodeRecord* found = static_cast<std::uint32_t>(ino) == 0 ? nullptr : slots_.at(slot);
+  if (found == nullptr || found->lookups == 0 || found->generation != ino >> 32U) return nullptr;
+  return found;
+}
+
+Answer<Reach> InodeTable::reach(Ino ino) {
+  const InodeRecord* known = record(ino);
+  if (known == nullptr) return refuse(ESTALE);
+  if (const int held = known->held; held > 0) return Reach(held - 1, nullptr);
+  if (Descriptor cached = cache_.find(mount_, ino)) return Reach(cached->get(), cached);
+  KernelHandle handle{known->handle_size, known->handle_type, known->handle};
+  const int fd = open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC);
+  if (fd < 0) return refuse(errno == ENOENT ? ESTALE : errno);
+  auto opened = std::make_shared<const UniqueFd>(fd);
+  cache_.put(mount_, ino, opened);
+  return Reach(fd, std::move(opened));
+}
+
+void InodeTable::pin(Ino ino, UniqueFd fd) {
+  const std::scoped_lock lock(mutex_);
+  InodeRecord* known = record(ino);
+  if (known == nullptr || known->held != 0) return;
+  hold(*known, std::move(fd));
+}
+
+bool InodeTable::known_alone(Ino ino) const {
+  const InodeRecord* known = record(ino);
+  return known != nullptr && coherence_.known_alone({known->device, known->number}, mount_);
+}
+
+std::uint64_t InodeTable::size() const {
+  const std::scoped_lock lock(mutex_);
+  return used_;
+}
+
+}  // namespace berth::fuse

@@ -1,0 +1,79 @@
+// What a mount keeps in memory that outlives the daemon (Survival): plain records, zero where unused, no pointers and no
+// mutexes. Order of writes: a record's fields first, the field that says it is in use last; the next daemon may find any
+// prefix. Descriptors are stored plus one, so that zeroes mean none.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace berth::fuse {
+
+using Ino = std::uint64_t;  // as the kernel names it: generation of the slot in the upper half, slot + 1 in the lower
+inline constexpr Ino kRootIno = 1;
+
+struct InodeRecord {
+  std::atomic<std::uint64_t> lookups;  // the kernel's references; 0: the slot is free
+  std::uint32_t generation;            // of the slot: rises each time it is freed
+  std::uint32_t type;                  // S_IFMT bits; never changes in an inode's life
+  std::uint64_t device;
+  std::uint64_t number;
+  std::atomic<std::int32_t> held;      // O_PATH descriptor + 1, where a handle does not do
+  std::int32_t handle_type;
+  std::uint32_t handle_size;           // 0: no handle
+  std::array<std::byte, 40> handle;
+  std::int32_t backing_id;             // the kernel's name of the file for passthrough; 0: none
+  std::uint32_t passthrough_opens;     // how many opens share it
+};
+
+// `closing`: the descriptor may be open or not; the next daemon finds out by device and number.
+enum class OpenKind : std::uint32_t { none, file, directory, lock, closing };
+
+struct OpenRecord {
+  std::atomic<OpenKind> kind;
+  std::uint32_t generation;
+  std::int32_t descriptor;  // + 1
+  std::int32_t pid;         // of the lock's last user
+  std::uint32_t passthrough;
+  std::uint32_t writable;
+  Ino ino;
+  std::uint64_t lock_owner;
+  std::uint64_t device;
+  std::uint64_t number;
+};
+
+// A request that changes something and is being carried out: what a resent request is compared with.
+struct JournalRecord {
+  std::atomic<std::uint64_t> unique;  // 0: none
+  std::uint64_t opened;               // the handle that it opened; 0: none
+};
+
+struct MountHeader {
+  static constexpr std::uint32_t kMagic = 0x42455231;  // "BER1"
+  static constexpr unsigned kWorkersMax = 16;
+  static constexpr std::size_t kGroupsMax = 64;
+  static constexpr std::size_t kInterruptedMax = 64;
+
+  std::atomic<std::uint32_t> magic;  // last: the rest is whole
+  std::int32_t device;               // /dev/fuse + 1
+  std::array<char, 64> id;
+  std::array<char, 4096> backing_directory;
+  std::array<char, 4096> root;
+  std::uint32_t has_identity;
+  std::uint32_t uid;
+  std::uint32_t gid;
+  std::uint32_t group_count;
+  std::array<std::uint32_t, kGroupsMax> groups;
+  std::atomic<std::uint32_t> rights;  // bit 0 write, bit 1 root access
+  std::uint32_t passthrough;          // wanted when the mount was made: the connection remembers
+  std::atomic<std::uint32_t> init_size;
+  std::array<std::byte, 256> init;    // the kernel's INIT, raw
+  std::array<JournalRecord, kWorkersMax> journal;          // a worker's request of now
+  std::array<JournalRecord, kInterruptedMax> interrupted;  // dead workers' requests, until they come again
+  std::uint32_t interrupted_next;
+};
+
+}  // namespace berth::fuse

@@ -1,0 +1,294 @@
+#include "fuse/mount.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "broker/base/log.hpp"
+#include "fuse/libfuse.hpp"
+#include "fuse/ops.hpp"
+
+namespace berth::fuse {
+namespace {
+
+// <linux/fuse.h>, which Debian's kernel headers have in too old a version.
+constexpr std::uint32_t kOpInit = 26;
+constexpr std::int32_t kNotifyResend = 7;
+constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
+constexpr std::uint64_t kReplayUnique = 0x7ffffffffffffff0;  // one that the kernel has not given out
+
+constexpr unsigned long kBackingClose = _IOW(229, 2, std::uint32_t);  // FUSE_DEV_IOC_BACKING_CLOSE
+
+struct RequestHead {  // fuse_in_header's beginning
+  std::uint32_t size;
+  std::uint32_t opcode;
+  std::uint64_t unique;
+};
+
+// The request that this thread is serving.
+struct Current {
+  std::uint64_t unique = 0;
+  bool resent = false;
+  unsigned worker = 0;
+};
+thread_local Current current;
+
+void copy_text(std::span<char> to, const std::string& from) {
+  const std::size_t size = std::min(from.size(), to.size() - 1);
+  std::memcpy(to.data(), from.data(), size);
+  to[size] = '\0';
+}
+
+}  // namespace
+
+std::string Mount::region_name(MountNumber number) { return fmt::format("share/{}", number); }
+
+Mount::Mount(Common& common, MountNumber number) : common_(common), number_(number) {}
+
+Mount::~Mount() {
+  common_.waiters.drop_mount(number_);
+  common_.coherence.leave(number_);
+  if (abandoned_ && device_ >= 0) {
+    header_->device = 0;
+    common_.survival.forget(device_);
+  }
+  if (session_ != nullptr) fuse_session_destroy(session_);  // closes the device
+  if (abandoned_) forget_all();
+}
+
+// After the device: the kernel's references to backing files go with it.
+void Mount::forget_all() {
+  header_->magic = 0;
+  if (opens_) opens_->remove();
+  if (inodes_) inodes_->remove();
+  common_.survival.remove_region(region_name(number_));
+}
+
+Result<> Mount::open_header(bool fresh) {
+  auto bytes = common_.survival.region(region_name(number_), sizeof(MountHeader));
+  if (!bytes) return fail(bytes.error().within("memory of the mount"));
+  if (fresh) std::memset(bytes->data(), 0, sizeof(MountHeader));
+  header_ = reinterpret_cast<MountHeader*>(bytes->data());
+  return {};
+}
+
+void Mount::build(const std::optional<PosixUser>& identity) {
+  grant_.emplace(identity, header_->rights);
+  inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
+  opens_.emplace(common_.survival, region_name(number_));
+  files_.emplace(*grant_, *inodes_, *opens_);
+  common_.coherence.join(number_, [this](Ino ino, bool directory) {
+#if BERTH_FUSE_EPOCH
+    if (!epochs_) return;
+    fuse_lowlevel_notify_inval_inode(session_, ino, -1, 0);
+    if (directory) fuse_lowlevel_notify_increment_epoch(session_);
+#else
+    static_cast<void>(ino);
+    static_cast<void>(directory);
+#endif
+  });
+}
+
+Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number, const MountSpec& spec, bool passthrough,
+                                             UniqueFd device, UniqueFd root) {
+  if (spec.id.str().size() >= sizeof(MountHeader::id)) return fail(Code::invalid_argument, "mount id is too long");
+  if (spec.identity && spec.identity->secondary_gids.size() > MountHeader::kGroupsMax) {
+    return fail(Code::invalid_argument, "more than {} secondary groups", MountHeader::kGroupsMax);
+  }
+  auto mount = std::make_shared<Mount>(common, number);
+  if (auto opened = mount->open_header(true); !opened) return fail(opened.error());
+  MountHeader& header = *mount->header_;
+  copy_text(header.id, spec.id.str());
+  copy_text(header.backing_directory, spec.backing_directory);
+  copy_text(header.root, spec.root);
+  header.has_identity = spec.identity ? 1 : 0;
+  if (spec.identity) {
+    header.uid = spec.identity->uid;
+    header.gid = spec.identity->gid;
+    header.group_count = static_cast<std::uint32_t>(spec.identity->secondary_gids.size());
+    std::ranges::copy(spec.identity->secondary_gids, header.groups.begin());
+  }
+  header.rights = encode_rights(spec.rights);
+  header.passthrough = passthrough ? 1 : 0;
+  mount->abandoned_ = true;  // until it is whole
+  mount->build(spec.identity);
+  if (auto made = mount->inodes_->create(std::move(root)); !made) return fail(made.error());
+  if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
+  header.magic = MountHeader::kMagic;
+  mount->abandoned_ = false;
+  return mount;
+}
+
+Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number, const std::set<std::string>& regions) {
+  auto mount = std::make_shared<Mount>(common, number);
+  if (auto opened = mount->open_header(false); !opened) return fail(opened.error());
+  MountHeader& header = *mount->header_;
+  std::optional<PosixUser> identity;
+  if (header.has_identity != 0) {
+    identity = PosixUser{header.uid, header.gid, {}};
+    identity->secondary_gids.assign(header.groups.begin(), header.groups.begin() + header.group_count);
+  }
+  mount->build(identity);
+  mount->abandoned_ = true;  // unless all of the following goes well
+  UniqueFd device(header.device - 1);
+  if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
+  if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
+  if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());
+  mount->read_journal();
+  if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
+  if (auto replayed = mount->replay(); !replayed) return fail(replayed.error());
+  mount->abandoned_ = false;
+  return mount;
+}
+
+Result<> Mount::start_session(UniqueFd device) {
+  session_ = new_session(*this);
+  if (session_ == nullptr) return fail(Code::resource_exhausted, "libfuse can't make another session");
+  const int fd = device.get();
+  // libfuse takes the open descriptor by this name, and mounts nothing.
+  if (fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) != 0) {
+    return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");
+  }
+  device_ = device.release();
+  common_.survival.keep(device_);
+  header_->device = device_ + 1;
+  return {};
+}
+
+// The kernel's connection is up; libfuse's new session learns what was agreed from the kernel's own words of then. The kernel
+// refuses the reply to a request that it does not know, which libfuse ignores. Then everything unanswered comes again.
+Result<> Mount::replay() {
+  const std::uint32_t size = header_->init_size;
+  if (size >= sizeof(RequestHead)) {
+    auto init = header_->init;
+    std::memcpy(init.data() + offsetof(RequestHead, unique), &kReplayUnique, sizeof(kReplayUnique));
+    struct fuse_buf buffer {};
+    buffer.size = size;
+    buffer.mem = init.data();
+    fuse_session_process_buf(session_, &buffer);
+  }
+  struct {
+    std::uint32_t size;
+    std::int32_t error;
+    std::uint64_t unique;
+  } resend{16, kNotifyResend, 0};
+  if (write(device_, &resend, sizeof(resend)) < 0) {
+    if (errno == ENODEV || errno == EBADF || errno == EPERM) return fail_errno(errno, "the kernel's side of the mount");
+    log::warning("kernel can't resend requests: what was in flight hangs", {{"mount", id().str()}, {"errno", errno}});
+  }
+  return {};
+}
+
+// A request is in one of both lists from its beginning until its reply, however often the daemon dies.
+void Mount::read_journal() {
+  for (JournalRecord& record : header_->journal) {
+    if (record.unique == 0) continue;
+    JournalRecord& kept = header_->interrupted[header_->interrupted_next++ % MountHeader::kInterruptedMax];
+    kept.unique = 0;
+    kept.opened = record.opened;
+    kept.unique = record.unique.load();
+    record.unique = 0;
+  }
+}
+
+Answer<std::size_t> Mount::receive(std::span<std::byte> buffer) {
+  const ssize_t size = read(device_, buffer.data(), buffer.size());
+  if (size > 0) return static_cast<std::size_t>(size);
+  if (size == 0) return refuse(ENODEV);
+  if (errno == EAGAIN || errno == EINTR || errno == ENOENT) return 0;  // ENOENT: the request was interrupted meanwhile
+  return refuse_last();
+}
+
+void Mount::serve(std::span<std::byte> request, unsigned worker) {
+  RequestHead head{};
+  if (request.size() < sizeof(head)) return;
+  std::memcpy(&head, request.data(), sizeof(head));
+  if (head.opcode == kOpInit && request.size() <= header_->init.size()) {
+    std::ranges::copy(request, header_->init.begin());
+    header_->init_size = static_cast<std::uint32_t>(request.size());
+  }
+  current = {head.unique & ~kResentBit, (head.unique & kResentBit) != 0, worker % MountHeader::kWorkersMax};
+  operations_.fetch_add(1, std::memory_order_relaxed);
+  struct fuse_buf buffer {};
+  buffer.size = request.size();
+  buffer.mem = request.data();
+  fuse_session_process_buf(session_, &buffer);
+  header_->journal[current.worker].unique = 0;
+}
+
+// Notes the request in the journal: from here on a crash leaves it half done.
+Attempt Mount::attempt() {
+  JournalRecord& record = header_->journal[current.worker];
+  record.opened = 0;
+  record.unique = current.unique;
+  if (!current.resent) return Attempt::first;
+  const std::scoped_lock lock(journal_mutex_);
+  const auto found = std::ranges::find_if(header_->interrupted, [](const auto& r) { return r.unique == current.unique; });
+  if (found == header_->interrupted.end()) return Attempt::first;
+  if (found->opened != 0) close_file(found->opened);  // its reply never came: nobody else will close it
+  found->unique = 0;
+  return Attempt::again;
+}
+
+void Mount::journal_opened(Handle handle) { header_->journal[current.worker].opened = handle; }
+
+double Mount::attribute_timeout(Ino ino) {
+  return epochs_ && grant_->names_cacheable() && inodes_->known_alone(ino) ? common_.cache_timeout : 0;
+}
+
+double Mount::entry_timeout(Ino parent) { return attribute_timeout(parent); }
+
+void Mount::names_changed_for_all() {
+#if BERTH_FUSE_EPOCH
+  if (epochs_) fuse_lowlevel_notify_increment_epoch(session_);
+#endif
+}
+
+void Mount::connection_ready(bool passthrough, bool epochs) {
+  passthrough_ = passthrough && header_->passthrough != 0;
+  epochs_ = epochs;
+}
+
+void Mount::close_file(Handle handle) {
+  OpenRecord* open = opens_->find(handle, OpenKind::file);
+  InodeRecord* inode = open == nullptr ? nullptr : inodes_->record(open->ino);
+  if (inode != nullptr && open->passthrough != 0) {
+    const std::scoped_lock lock(passthrough_mutex_);
+    open->passthrough = 0;
+    if (--inode->passthrough_opens == 0) {
+      const auto backing_id = static_cast<std::uint32_t>(std::exchange(inode->backing_id, 0));
+      ioctl(device_, kBackingClose, &backing_id);
+    }
+  }
+  opens_->close(handle);
+}
+
+void Mount::abandon() {
+  abandoned_ = true;
+  common_.waiters.drop_mount(number_);
+}
+
+void Mount::set_rights(Rights rights) {
+  grant_->set_rights(rights);
+  names_changed_for_all();
+}
+
+MountId Mount::id() const { return MountId(header_->id.data()); }
+
+Share::MountStats Mount::stats() const {
+  return {.id = id(), .operations = operations_, .known_inodes = inodes_->size(), .passthrough = passthrough_};
+}
+
+InodeKey Mount::key_of(Ino ino) const {
+  const InodeRecord* record = inodes_->record(ino);
+  return record == nullptr ? InodeKey{} : InodeKey{record->device, record->number};
+}
+
+}  // namespace berth::fuse

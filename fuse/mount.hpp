@@ -1,0 +1,113 @@
+// Mount: all that serves one mount: its shared memory, tables, file system and libfuse session.
+//
+// Made by Share, driven by the reactor's workers: receive() and serve() from any number of threads. Ends when the last
+// reference goes; only then is the device closed, so that no late reply can reach another file of the same number.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+
+#include "broker/base/survival.hpp"
+#include "broker/base/unique_fd.hpp"
+#include "fuse/coherence.hpp"
+#include "fuse/file_system.hpp"
+#include "fuse/grant.hpp"
+#include "fuse/layout.hpp"
+#include "fuse/lock_waiters.hpp"
+#include "fuse/share.hpp"
+
+struct fuse_session;
+
+namespace berth::fuse {
+
+// What all mounts of a share have in common.
+struct Common {
+  Common(Survival& s, std::size_t descriptors, double timeout) : survival(s), cache(descriptors), cache_timeout(timeout) {}
+  Survival& survival;
+  DescriptorCache cache;
+  Coherence coherence;
+  LockWaiters waiters;
+  const double cache_timeout;  // seconds
+};
+
+class Mount {
+ public:
+  // A new mount served over `device`, with its root open as `root`.
+  static Result<std::shared_ptr<Mount>> create(Common& common, MountNumber number, const MountSpec& spec, bool passthrough,
+                                               UniqueFd device, UniqueFd root);
+  // The mount that a dead daemon served, from its memory. Resumes the connection.
+  static Result<std::shared_ptr<Mount>> resume(Common& common, MountNumber number, const std::set<std::string>& regions);
+  static std::string region_name(MountNumber number);
+
+  Mount(Common& common, MountNumber number);
+  ~Mount();
+  Mount(const Mount&) = delete;
+  Mount& operator=(const Mount&) = delete;
+
+  MountId id() const;
+  MountNumber number() const { return number_; }
+  int device() const { return device_; }
+
+  // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
+  Answer<std::size_t> receive(std::span<std::byte> buffer);
+  void serve(std::span<std::byte> request, unsigned worker);
+
+  // The mount ends for good: what outlives the daemon goes with the last reference.
+  void abandon();
+  bool abandoned() const { return abandoned_; }
+
+  void set_rights(Rights rights);
+  Share::MountStats stats() const;
+
+  // For ops.cpp.
+  FileSystem& files() { return *files_; }
+  const Grant& grant() const { return *grant_; }
+  Common& common() { return common_; }
+  // How this request stands to the daemon's last death.
+  Attempt attempt();
+  void journal_opened(Handle handle);
+  double entry_timeout(Ino parent);
+  double attribute_timeout(Ino ino);
+  double negative_timeout(Ino parent) { return entry_timeout(parent); }
+  void names_changed_for_all();
+  bool passthrough() const { return passthrough_; }
+  void disable_passthrough() { passthrough_ = false; }
+  void connection_ready(bool passthrough, bool epochs);
+  std::mutex& passthrough_mutex() { return passthrough_mutex_; }
+  InodeKey key_of(Ino ino) const;
+  // Closes the file and, with the inode's last passthrough open, its backing id.
+  void close_file(Handle handle);
+
+ private:
+  Result<> open_header(bool fresh);
+  Result<> start_session(UniqueFd device);
+  Result<> replay();
+  void build(const std::optional<PosixUser>& identity);
+  void read_journal();
+  void forget_all();
+
+  Common& common_;
+  const MountNumber number_;
+  MountHeader* header_ = nullptr;
+  std::optional<Grant> grant_;
+  std::optional<InodeTable> inodes_;
+  std::optional<OpenFiles> opens_;
+  std::optional<FileSystem> files_;
+  struct fuse_session* session_ = nullptr;
+  int device_ = -1;  // the session's
+  std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
+  std::atomic<bool> passthrough_ = false;
+  std::atomic<bool> epochs_ = false;
+  std::atomic<bool> abandoned_ = false;
+  std::atomic<std::uint64_t> operations_ = 0;
+  std::mutex journal_mutex_;  // of header_->interrupted
+};
+
+}  // namespace berth::fuse

@@ -1,0 +1,105 @@
+#include "fuse/open_files.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace berth::fuse {
+namespace {
+Handle handle_of(std::uint32_t slot, const OpenRecord& record) {
+  return (std::uint64_t{record.generation} << 32U) | (slot + 1U);
+}
+}  // namespace
+
+Result<> OpenFiles::adopt(const std::set<std::string>& regions) {
+  if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
+  for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
+    OpenRecord& record = *slots_.at(slot);
+    if (record.kind == OpenKind::closing) finish_closing(record);
+    if (record.kind == OpenKind::none) free_.push_back(slot);
+    if (record.kind == OpenKind::lock) locks_[{record.ino, record.lock_owner}] = handle_of(slot, record);
+  }
+  return {};
+}
+
+// The dead daemon was closing it. If the number is still that inode's, it had not come to close(2).
+void OpenFiles::finish_closing(OpenRecord& record) {
+  struct stat attributes {};
+  const int fd = fd_of(record);
+  if (fstat(fd, &attributes) == 0 && attributes.st_dev == record.device && attributes.st_ino == record.number) {
+    survival_.forget(fd);
+    ::close(fd);
+  }
+  record.kind = OpenKind::none;
+}
+
+void OpenFiles::remove() {
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const OpenRecord& record = *slots_.at(slot);
+    if (record.kind != OpenKind::none) close(handle_of(slot, record));
+  }
+  const std::scoped_lock lock(mutex_);
+  slots_.remove();
+  free_.clear();
+}
+
+Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, std::uint64_t lock_owner) {
+  struct stat attributes {};
+  if (fstat(fd.get(), &attributes) != 0) return refuse_last();
+  const std::scoped_lock lock(mutex_);
+  if (free_.empty()) {
+    const std::uint32_t before = slots_.size();
+    if (!slots_.grow()) return refuse(ENFILE);
+    for (std::uint32_t i = slots_.size(); i-- > before;) free_.push_back(i);
+  }
+  const std::uint32_t slot = free_.back();
+  free_.pop_back();
+  OpenRecord& record = *slots_.at(slot);
+  survival_.keep(fd.get());
+  record.descriptor = fd.release() + 1;
+  record.pid = 0;
+  record.passthrough = 0;
+  record.writable = writable ? 1 : 0;
+  record.ino = ino;
+  record.lock_owner = lock_owner;
+  record.device = attributes.st_dev;
+  record.number = attributes.st_ino;
+  record.kind = kind;
+  const Handle handle = handle_of(slot, record);
+  if (kind == OpenKind::lock) locks_[{ino, lock_owner}] = handle;
+  return handle;
+}
+
+OpenRecord* OpenFiles::find(Handle handle, OpenKind kind) const {
+  if (static_cast<std::uint32_t>(handle) == 0) return nullptr;
+  OpenRecord* record = slots_.at(static_cast<std::uint32_t>(handle) - 1U);
+  if (record == nullptr || record->kind != kind || record->generation != handle >> 32U) return nullptr;
+  return record;
+}
+
+void OpenFiles::close(Handle handle) {
+  const std::uint32_t slot = static_cast<std::uint32_t>(handle) - 1U;
+  OpenRecord* record = nullptr;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (static_cast<std::uint32_t>(handle) == 0) return;
+    record = slots_.at(slot);
+    if (record == nullptr || record->kind == OpenKind::none || record->generation != handle >> 32U) return;
+    if (record->kind == OpenKind::lock) locks_.erase({record->ino, record->lock_owner});
+    ++record->generation;
+    record->kind = OpenKind::closing;
+  }
+  const int fd = fd_of(*record);
+  survival_.forget(fd);
+  ::close(fd);
+  const std::scoped_lock lock(mutex_);
+  record->kind = OpenKind::none;
+  free_.push_back(slot);
+}
+
+Handle OpenFiles::lock_handle(Ino ino, std::uint64_t lock_owner) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = locks_.find({ino, lock_owner});
+  return found == locks_.end() ? 0 : found->second;
+}
+
+}  // namespace berth::fuse

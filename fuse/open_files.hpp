@@ -1,0 +1,50 @@
+// OpenFiles: the open files, directories and lock owners of one mount. Their descriptors stay open, at the same numbers,
+// when the daemon dies: unlinked files stay readable and locks stay held. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/base/survival.hpp"
+#include "broker/base/unique_fd.hpp"
+#include "fuse/answer.hpp"
+#include "fuse/layout.hpp"
+#include "fuse/slot_table.hpp"
+
+namespace berth::fuse {
+
+using Handle = std::uint64_t;  // generation of the slot above, slot + 1 below; 0: none
+
+class OpenFiles {
+ public:
+  OpenFiles(Survival& survival, const std::string& prefix) : survival_(survival), slots_(survival, prefix + "/opens") {}
+
+  Result<> adopt(const std::set<std::string>& regions);
+  void remove();
+
+  Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, std::uint64_t lock_owner = 0);
+  // Null for what is not open as `kind`. Valid until closed, which the kernel asks for last.
+  OpenRecord* find(Handle handle, OpenKind kind) const;
+  void close(Handle handle);
+
+  // The handle on which this owner's POSIX locks of the inode lie; 0 where it has none.
+  Handle lock_handle(Ino ino, std::uint64_t lock_owner) const;
+
+ private:
+  void finish_closing(OpenRecord& record);
+
+  Survival& survival_;
+  mutable std::mutex mutex_;
+  SlotTable<OpenRecord> slots_;
+  std::vector<std::uint32_t> free_;
+  std::map<std::pair<Ino, std::uint64_t>, Handle> locks_;
+};
+
+inline int fd_of(const OpenRecord& open) { return open.descriptor - 1; }
+
+}  // namespace berth::fuse

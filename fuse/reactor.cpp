@@ -1,0 +1,103 @@
+#include "fuse/reactor.hpp"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "fuse/identity.hpp"
+
+namespace berth::fuse {
+namespace {
+
+// The kernel wants room for its header and a whole write: libfuse's largest is 1 MiB.
+constexpr std::size_t kBufferBytes = (std::size_t{1} << 20U) + 4096;
+constexpr std::uint64_t kStop = ~std::uint64_t{0};
+// A lock let go past the share (in the backing directory) is noticed this late.
+constexpr int kLockRetryMilliseconds = 250;
+
+}  // namespace
+
+Reactor::Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone)
+    : waiters_(waiters), gone_(std::move(gone)) {}
+
+Reactor::~Reactor() { stop(); }
+
+Result<> Reactor::start(unsigned workers) {
+  epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+  stop_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_ || !stop_) return fail_errno(errno, "event loop of the share");
+  struct epoll_event event {};
+  event.events = EPOLLIN;
+  event.data.u64 = kStop;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) return fail_errno(errno, "event loop of the share");
+  for (unsigned worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  return {};
+}
+
+void Reactor::stop() {
+  if (!threads_.empty()) eventfd_write(stop_.get(), 1);
+  threads_.clear();
+}
+
+Result<> Reactor::add(std::shared_ptr<Mount> mount) {
+  struct epoll_event event {};
+  event.events = EPOLLIN | EPOLLONESHOT;
+  event.data.u64 = mount->number();
+  const int device = mount->device();
+  const MountNumber number = mount->number();
+  const std::scoped_lock lock(mutex_);
+  mounts_[number] = std::move(mount);
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, device, &event) == 0) return {};
+  mounts_.erase(number);
+  return fail_errno(errno, "adding the mount to the event loop");
+}
+
+void Reactor::remove(MountNumber number) {
+  std::shared_ptr<Mount> ends_unlocked;
+  const std::scoped_lock lock(mutex_);
+  const auto found = mounts_.find(number);
+  if (found == mounts_.end()) return;
+  ends_unlocked = std::move(found->second);
+  mounts_.erase(found);
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, ends_unlocked->device(), nullptr);
+}
+
+std::shared_ptr<Mount> Reactor::find(MountNumber number) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = mounts_.find(number);
+  return found == mounts_.end() ? nullptr : found->second;
+}
+
+void Reactor::work(unsigned worker) {
+  prepare_worker_thread();
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
+  std::vector<std::byte> buffer(kBufferBytes);
+  while (true) {
+    struct epoll_event event {};
+    const int ready = epoll_wait(epoll_.get(), &event, 1, waiters_.empty() ? -1 : kLockRetryMilliseconds);
+    if (ready == 0) waiters_.wake_all();
+    if (ready <= 0) continue;
+    if (event.data.u64 == kStop) return;
+    turn(static_cast<MountNumber>(event.data.u64), buffer, worker);
+  }
+}
+
+void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned worker) {
+  const std::shared_ptr<Mount> mount = find(number);
+  if (!mount) return;
+  const auto size = mount->receive(buffer);
+  if (!size) return gone_(number);
+  struct epoll_event again {};
+  again.events = EPOLLIN | EPOLLONESHOT;
+  again.data.u64 = number;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount->device(), &again);
+  if (*size > 0) mount->serve(buffer.first(*size), worker);
+}
+
+}  // namespace berth::fuse

@@ -1,0 +1,46 @@
+// Reactor: one epoll over the devices of all mounts, and a few threads that serve whichever has a request.
+//
+// A device is armed for one event at a time and armed again as soon as its request has been read: requests of one mount are
+// served in parallel, and an idle mount costs no thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/base/error.hpp"
+#include "broker/base/unique_fd.hpp"
+#include "fuse/mount.hpp"
+
+namespace berth::fuse {
+
+class Reactor {
+ public:
+  // `gone` is called on a worker when the kernel's side of a mount has ended.
+  Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone);
+  ~Reactor();
+
+  Result<> start(unsigned workers);
+  Result<> add(std::shared_ptr<Mount> mount);
+  // No request of the mount is begun after this; one that is being served ends by itself.
+  void remove(MountNumber number);
+  void stop();
+
+ private:
+  void work(unsigned worker);
+  void turn(MountNumber number, std::span<std::byte> buffer, unsigned worker);
+  std::shared_ptr<Mount> find(MountNumber number) const;
+
+  LockWaiters& waiters_;
+  std::function<void(MountNumber)> gone_;
+  UniqueFd epoll_;
+  UniqueFd stop_;
+  mutable std::mutex mutex_;
+  std::unordered_map<MountNumber, std::shared_ptr<Mount>> mounts_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace berth::fuse

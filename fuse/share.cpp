@@ -1,0 +1,183 @@
+#include "fuse/share.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <mutex>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "broker/base/log.hpp"
+#include "fuse/mount.hpp"
+#include "fuse/mounter.hpp"
+#include "fuse/reactor.hpp"
+
+namespace berth::fuse {
+namespace {
+
+constexpr std::size_t kCachedDescriptors = 4096;
+
+// `share/<number>` is a mount's header; its tables have longer names.
+std::optional<MountNumber> number_of_region(std::string_view name) {
+  constexpr std::string_view kPrefix = "share/";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  name.remove_prefix(kPrefix.size());
+  MountNumber number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
+class RunningShare final : public Share {
+ public:
+  RunningShare(const Options& options, Survival& survival)
+      : passthrough_(options.passthrough),
+        common_(survival, kCachedDescriptors, options.cache_timeout.count()),
+        reactor_(common_.waiters, [this](MountNumber number) { end(number, "unmounted"); }) {}
+
+  ~RunningShare() override {
+    reactor_.stop();
+    const auto mounts = std::exchange(mounts_, {});
+    for (const auto& mount : mounts) end_mount(*mount);
+  }
+
+  Result<> run(unsigned workers) { return reactor_.start(std::clamp(workers, 1U, MountHeader::kWorkersMax)); }
+
+  Result<UniqueFd> mount(const MountSpec& spec) override;
+  Result<std::vector<MountId>> recover() override;
+  void detach(const MountId& id) override;
+  Result<> set_rights(const MountId& id, Rights rights) override;
+  std::vector<MountStats> stats() const override;
+
+ private:
+  std::shared_ptr<Mount> find(const MountId& id) const;
+  Result<> reserve(const MountId& id);
+  Result<std::shared_ptr<Mount>> make(const MountSpec& spec, UniqueFd& place);
+  void end(MountNumber number, std::string_view reason);
+  void end_mount(Mount& mount) {
+    mount.abandon();
+    reactor_.remove(mount.number());
+  }
+
+  const bool passthrough_;
+  Common common_;
+  mutable std::mutex mutex_;  // outermost; no system call that may block under it
+  std::vector<std::shared_ptr<Mount>> mounts_;
+  std::set<MountId> being_made_;
+  MountNumber next_number_ = 1;
+  Reactor reactor_;  // last: its threads use all of the above
+};
+
+std::shared_ptr<Mount> RunningShare::find(const MountId& id) const {
+  const auto found = std::ranges::find_if(mounts_, [&](const auto& mount) { return mount->id() == id; });
+  return found == mounts_.end() ? nullptr : *found;
+}
+
+Result<> RunningShare::reserve(const MountId& id) {
+  const std::scoped_lock lock(mutex_);
+  if (find(id) || !being_made_.insert(id).second) return fail(Code::already_exists, "mount `{}` exists", id.str());
+  return {};
+}
+
+Result<UniqueFd> RunningShare::mount(const MountSpec& spec) {
+  if (auto reserved = reserve(spec.id); !reserved) return fail(reserved.error());
+  UniqueFd place;
+  auto made = make(spec, place);
+  const std::scoped_lock lock(mutex_);
+  being_made_.erase(spec.id);
+  if (!made) return fail(made.error().within("mount `" + spec.id.str() + "`"));
+  if (!(*made)->abandoned()) mounts_.push_back(*made);
+  return place;
+}
+
+Result<std::shared_ptr<Mount>> RunningShare::make(const MountSpec& spec, UniqueFd& place) {
+  auto root = open_root(spec);
+  if (!root) return fail(root.error());
+  auto device = open_fuse_device();
+  if (!device) return fail(device.error());
+  MountNumber number = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    number = next_number_++;
+  }
+  auto mount = Mount::create(common_, number, spec, passthrough_, std::move(*device), std::move(*root));
+  if (!mount) return fail(mount.error());
+  auto made = make_detached_mount((*mount)->device(), spec.id, !spec.identity.has_value());
+  if (!made) return (*mount)->abandon(), fail(made.error());
+  if (auto added = reactor_.add(*mount); !added) return (*mount)->abandon(), fail(added.error());
+  place = std::move(*made);
+  log::info("share mounted", {{"mount", spec.id.str()}, {"backing", spec.backing_directory}, {"root", spec.root}});
+  return mount;
+}
+
+Result<std::vector<MountId>> RunningShare::recover() {
+  const auto names = common_.survival.regions();
+  const std::set<std::string> regions(names.begin(), names.end());
+  std::vector<MountId> recovered;
+  for (const std::string& name : regions) {
+    const auto number = number_of_region(name);
+    if (!number) continue;
+    next_number_ = std::max(next_number_, *number + 1);
+    auto mount = Mount::resume(common_, *number, regions);
+    if (!mount) {
+      log::info("share not resumed", {{"number", *number}, {"reason", mount.error().message}});
+      continue;
+    }
+    if (auto added = reactor_.add(*mount); !added) return fail(added.error());
+    recovered.push_back((*mount)->id());
+    const std::scoped_lock lock(mutex_);
+    mounts_.push_back(std::move(*mount));
+  }
+  return recovered;
+}
+
+void RunningShare::end(MountNumber number, std::string_view reason) {
+  std::shared_ptr<Mount> ended;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::ranges::find_if(mounts_, [&](const auto& mount) { return mount->number() == number; });
+    if (found == mounts_.end()) return;
+    ended = *found;
+    mounts_.erase(found);
+  }
+  end_mount(*ended);
+  log::info("share ended", {{"mount", ended->id().str()}, {"reason", reason}});
+}
+
+void RunningShare::detach(const MountId& id) {
+  MountNumber number = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto mount = find(id)) number = mount->number();
+  }
+  if (number != 0) end(number, "detached");
+}
+
+Result<> RunningShare::set_rights(const MountId& id, Rights rights) {
+  std::shared_ptr<Mount> mount;
+  {
+    const std::scoped_lock lock(mutex_);
+    mount = find(id);
+  }
+  if (!mount) return fail(Code::not_found, "no mount `{}`", id.str());
+  mount->set_rights(rights);
+  return {};
+}
+
+std::vector<Share::MountStats> RunningShare::stats() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<MountStats> all;
+  for (const auto& mount : mounts_) all.push_back(mount->stats());
+  return all;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Share>> Share::start(const Options& options, Survival& survival) {
+  if (auto device = open_fuse_device(); !device) return fail(device.error());
+  auto share = std::make_unique<RunningShare>(options, survival);
+  if (auto running = share->run(options.workers); !running) return fail(running.error());
+  return share;
+}
+
+}  // namespace berth::fuse

@@ -1,0 +1,168 @@
+#include "tests/kernel_share/served_share.hpp"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <utility>
+
+#include "broker/base/survival.hpp"
+
+namespace berth::fuse::test {
+namespace {
+
+std::string place_mount(Share& share, const Place& place) {
+  auto mount = share.mount(place.spec);
+  if (!mount) return mount.error().message;
+  if (move_mount(mount->get(), "", AT_FDCWD, place.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
+    return "move_mount: " + std::string(std::strerror(errno));
+  }
+  return {};
+}
+
+std::string answer_command(Share& share, const std::string& command) {
+  const std::string id = command.size() > 4 ? command.substr(4) : std::string{};
+  if (command.starts_with("stat")) return std::to_string(share.stats().size());
+  if (command.starts_with("drop")) return share.detach(MountId(id)), "ok";
+  if (command.starts_with("rgt")) {
+    const int bits = command[3] - '0';
+    const Rights rights{.write = (bits & 1) != 0, .root_access = (bits & 2) != 0};
+    return share.set_rights(MountId(id), rights) ? "ok" : "no";
+  }
+  return "what";
+}
+
+[[noreturn]] void serve(int control, const std::vector<Place>& places, const Share::Options& options) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  VolatileSurvival survival;
+  auto share = Share::start(options, survival);
+  std::string error = share ? "" : share.error().message;
+  for (const Place& place : places) {
+    if (error.empty()) error = place_mount(**share, place);
+  }
+  const std::string ready = error.empty() ? "ready" : error;
+  send(control, ready.data(), ready.size(), 0);
+  std::array<char, 256> buffer{};
+  while (true) {
+    const ssize_t size = recv(control, buffer.data(), buffer.size(), 0);
+    if (size <= 0) _exit(0);
+    const std::string reply = answer_command(**share, std::string(buffer.data(), static_cast<std::size_t>(size)));
+    send(control, reply.data(), reply.size(), 0);
+  }
+}
+
+bool enter_private_namespace() {
+  return unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+}  // namespace
+
+std::string why_no_mounts() {
+  static const std::string reason = []() -> std::string {
+    if (geteuid() != 0) return "root";
+    if (::access("/dev/fuse", R_OK | W_OK) != 0) return "/dev/fuse";
+    if (!enter_private_namespace()) return "a mount namespace of its own (unshare)";
+    return {};
+  }();
+  return reason;
+}
+
+ServedShare::ServedShare(const std::vector<Place>& places, Share::Options options) {
+  for (const Place& place : places) {
+    std::filesystem::create_directories(place.path);
+    paths_.push_back(place.path);
+  }
+  std::array<int, 2> ends{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    error_ = "socketpair";
+    return;
+  }
+  control_.reset(ends[0]);
+  const UniqueFd other(ends[1]);
+  server_ = fork();
+  if (server_ == 0) {
+    control_.reset();
+    serve(other.get(), places, options);
+  }
+  const std::string ready = ask("");
+  if (ready != "ready") error_ = ready;
+}
+
+ServedShare::~ServedShare() {
+  if (server_ > 0) {
+    kill(server_, SIGKILL);
+    waitpid(server_, nullptr, 0);
+  }
+  for (const std::string& path : paths_) umount2(path.c_str(), MNT_DETACH);
+}
+
+std::string ServedShare::ask(const std::string& command) {
+  if (!command.empty()) send(control_.get(), command.data(), command.size(), 0);
+  std::array<char, 512> buffer{};
+  const ssize_t size = recv(control_.get(), buffer.data(), buffer.size(), 0);
+  return size <= 0 ? "server died" : std::string(buffer.data(), static_cast<std::size_t>(size));
+}
+
+bool ServedShare::set_rights(const MountId& id, Rights rights) {
+  const char bits = static_cast<char>('0' + (rights.write ? 1 : 0) + (rights.root_access ? 2 : 0));
+  return ask(std::string("rgt") + bits + id.str()) == "ok";
+}
+
+void ServedShare::detach(const MountId& id) { ask("drop" + id.str()); }
+
+std::size_t ServedShare::mounts_alive() { return std::stoul(ask("stat")); }
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string name = (std::filesystem::temp_directory_path() / "berth-share-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) std::abort();
+  path_ = name;
+  ::chmod(path_.c_str(), 0755);
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string output_of(const std::string& command, const As& as) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return "pipe";
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(writing.get(), 1);
+    if (become(as)) execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    _exit(127);
+  }
+  writing.reset();
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (ssize_t size = 0; (size = read(reading.get(), buffer.data(), buffer.size())) > 0;) {
+    text.append(buffer.data(), static_cast<std::size_t>(size));
+  }
+  waitpid(child, nullptr, 0);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+int shell(const std::string& command, const As& as) {
+  return in_child(as, [&] {
+    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    return 127;
+  });
+}
+
+}  // namespace berth::fuse::test

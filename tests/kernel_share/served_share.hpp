@@ -1,0 +1,76 @@
+// ServedShare: a share served by a process of its own and mounted at directories of the test's private mount namespace.
+//
+// The server is another process, so that a failed test never waits for itself on its own mount; when the test ends it is
+// killed, which ends the mounts.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "broker/base/unique_fd.hpp"
+#include "fuse/share.hpp"
+
+namespace berth::fuse::test {
+
+struct Place {
+  MountSpec spec;
+  std::string path;  // made where missing
+};
+
+// Why real mounts can't be made here; empty where they can. Moves the process into a private mount namespace, once.
+std::string why_no_mounts();
+
+class ServedShare {
+ public:
+  explicit ServedShare(const std::vector<Place>& places, Share::Options options = {});
+  ServedShare(const ServedShare&) = delete;
+  ServedShare& operator=(const ServedShare&) = delete;
+  ~ServedShare();
+
+  // Empty where all was mounted.
+  const std::string& error() const { return error_; }
+  bool set_rights(const MountId& id, Rights rights);
+  void detach(const MountId& id);
+  // Of all mounts, by the daemon's own count.
+  std::size_t mounts_alive();
+
+ private:
+  std::string ask(const std::string& command);
+
+  std::vector<std::string> paths_;
+  UniqueFd control_;
+  pid_t server_ = -1;
+  std::string error_;
+};
+
+// A directory of the test's own, removed with everything in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Runs a shell command as this user (uid, gid, groups); its exit status, with its output in the test's log if it fails.
+struct As {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+};
+int shell(const std::string& command, const As& as = {});
+// What it writes to standard output, without the last line break.
+std::string output_of(const std::string& command, const As& as = {});
+
+// Runs `body` in a child as this user: its result is the exit status (0..255). For system calls whose errno is the answer.
+template <class Body>
+int in_child(const As& as, Body&& body);
+
+}  // namespace berth::fuse::test
+
+#include "tests/kernel_share/served_share_inl.hpp"
