@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include <CLI/CLI.hpp>
@@ -15,10 +15,16 @@ namespace berth::cli {
 
 namespace {
 
-void add_common(CLI::App& command, CommonOptions& options) {
-  command.add_option("--state-dir", options.state_directory, "Berth's state directory")
+void add_state_directory(CLI::App& command, std::string& directory) {
+  const auto absolute = [](const std::string& text) { return std::filesystem::absolute(text).lexically_normal().string(); };
+  command.add_option("--state-dir", directory, "Berth's state directory")
       ->envname("BERTH_STATE_DIR")
-      ->default_val("/var/lib/berth");
+      ->default_val("/var/lib/berth")
+      ->transform(absolute);
+}
+
+void add_common(CLI::App& command, CommonOptions& options) {
+  add_state_directory(command, options.state_directory);
   command.add_flag("--json", options.json, "print JSON, for machines");
 }
 
@@ -40,9 +46,7 @@ int run_command_line(int argc, char** argv) {
 
   UpOptions up_options;
   CLI::App* made = command("up", "start the daemon and wait until it answers", [&] { return up(up_options); });
-  made->add_option("--state-dir", up_options.state_directory, "Berth's state directory")
-      ->envname("BERTH_STATE_DIR")
-      ->default_val("/var/lib/berth");
+  add_state_directory(*made, up_options.state_directory);
   made->add_option("--listen", up_options.listen, "address and port of the front door; port 0 takes a free one")->capture_default_str();
   made->add_option("--region", up_options.region, "region to simulate (us-east-1 at first start, then fixed)");
   made->add_flag("--json", up_options.json, "print JSON, for machines");
