@@ -84,6 +84,7 @@ struct Instance {
   TimePoint launched{}, terminated{};
   std::string console;                       // what `aws ec2 get-console-output` shows: the agent's words among them
   std::string state_reason;
+  std::string client_token;                  // of the RunInstances that made it
   Tags tags;
 };
 

@@ -44,6 +44,9 @@ struct Settings {
   std::chrono::seconds stopped_task_retention{3600};  // how long STOPPED tasks stay describable
 };
 
+// use1-az1 for us-east-1a.
+std::string zone_id_of(const Settings& settings, std::string_view zone);
+
 struct State;  // state.hpp: the tables and indexes, for this folder only
 
 class Cluster {

@@ -34,20 +34,6 @@ Result<> check_groups(const State& state, const VpcId& vpc, const std::vector<Se
   return {};
 }
 
-// use1-az1 for us-east-1a. AWS shuffles zone ids per account; Berth counts.
-std::string zone_id(const Settings& settings, std::string_view zone) {
-  std::string short_region;
-  for (std::size_t at = 0; at < settings.region.size();) {
-    const std::size_t dash = std::min(settings.region.find('-', at), settings.region.size());
-    const std::string_view word(settings.region.data() + at, dash - at);
-    short_region += word == "us" || word == "eu" || word == "ap" || word == "sa" || word == "ca" || word == "me" || word == "af" || word == "il"
-                        ? word
-                        : word.substr(0, 1);
-    at = dash + 1;
-  }
-  return fmt::format("{}-az{}", short_region, zone.empty() ? 0 : zone.back() - 'a' + 1);
-}
-
 SecurityGroupId add_group(State& state, Random& random, const VpcId& vpc, std::string name, std::string description, Tags tags) {
   SecurityGroup group{.id = SecurityGroupId(new_ec2_id(random, "sg")),
                       .vpc = vpc,
@@ -63,6 +49,20 @@ SecurityGroupId add_group(State& state, Random& random, const VpcId& vpc, std::s
 }
 
 }  // namespace
+
+// AWS shuffles zone ids per account; Berth counts.
+std::string zone_id_of(const Settings& settings, std::string_view zone) {
+  std::string short_region;
+  for (std::size_t at = 0; at < settings.region.size();) {
+    const std::size_t dash = std::min(settings.region.find('-', at), settings.region.size());
+    const std::string_view word(settings.region.data() + at, dash - at);
+    short_region += word == "us" || word == "eu" || word == "ap" || word == "sa" || word == "ca" || word == "me" || word == "af" || word == "il"
+                        ? word
+                        : word.substr(0, 1);
+    at = dash + 1;
+  }
+  return fmt::format("{}-az{}", short_region, zone.empty() ? 0 : zone.back() - 'a' + 1);
+}
 
 std::string new_ec2_id(Random& random, std::string_view prefix) { return fmt::format("{}-0{}", prefix, random.hex(16)); }
 
@@ -144,7 +144,7 @@ Result<SubnetId> Cluster::create_subnet(Random& random, const VpcId& vpc_id, std
     }
   }
   const SubnetId id(new_ec2_id(random, "subnet"));
-  Subnet subnet{.id = id, .vpc = vpc_id, .zone = zone, .zone_id = zone_id(state_->settings, zone), .block = block, .tags = std::move(tags), .used = {}};
+  Subnet subnet{.id = id, .vpc = vpc_id, .zone = zone, .zone_id = zone_id_of(state_->settings, zone), .block = block, .tags = std::move(tags), .used = {}};
   state_->subnets.emplace(id, std::move(subnet));
   state_->changed(id);
   return id;

@@ -131,7 +131,7 @@ void fields(R& r, auto&& f) {
   f("id", r.id), f("type", r.type), f("image", r.image_id), f("subnet", r.subnet), f("zone", r.zone), f("interface", r.interface);
   f("state", r.state), f("profile", r.instance_profile), f("user_data", r.user_data), f("group", r.group), f("spot", r.spot);
   f("protected", r.protected_from_scale_in), f("launched", r.launched), f("terminated", r.terminated), f("console", r.console);
-  f("state_reason", r.state_reason), f("tags", r.tags);
+  f("state_reason", r.state_reason), f("client_token", r.client_token), f("tags", r.tags);
 }
 
 template <Of<EcsCluster> R>
