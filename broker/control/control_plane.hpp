@@ -9,7 +9,8 @@
 //
 // A function that fails is not undone: check first, then change. What it did change is stored.
 //
-// Lock order: the control mutex, then the store's; neither is held while a sink runs.
+// Lock order: the control mutex, then one of: the identities pointer's, the effects', the store's. None is held while a sink
+// runs, so a sink may call with().
 #pragma once
 
 #include <atomic>
@@ -52,8 +53,6 @@ struct Control {
 
   std::shared_ptr<credentials::Identities> edited;  // the control plane's own
 };
-
-class RecordSource;
 
 namespace internal {
 
@@ -119,21 +118,35 @@ class ControlPlane {
   const std::string& region() const { return region_; }
 
  private:
+  // Holds the control mutex.
+  class Turn {
+   public:
+    explicit Turn(const ControlPlane& plane);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    const ControlPlane& plane_;
+  };
+
   ControlPlane(store::Store& store, const Clock& clock, Random& random, cluster_sim::Settings settings);
-  Result<> load();
+  Result<> begin(const std::vector<store::RecordChange>& records, const std::string& cloud);
+
   template <class F>
   auto decide(F& f, store::Ticket& ticket) -> std::invoke_result_t<F&, Control&>;
-  void begin_decision();
+  void begin_decision() { control_.now = clock_.now(); }
+  // The ticket of the last batch that the decision may have seen or made.
   store::Ticket end_decision();
-  void collect_identities(store::Batch& batch);
+  void publish_identities(store::Batch& batch);
   void deliver();
 
   store::Store& store_;
   const Clock& clock_;
-  std::string account_, region_;
-  std::vector<std::unique_ptr<RecordSource>> sources_;
+  const std::string account_, region_;
 
   mutable std::mutex mutex_;
+  mutable std::atomic<std::thread::id> holder_;  // of mutex_
   Control control_;
   store::Ticket last_ticket_ = 0;
 
@@ -147,14 +160,15 @@ class ControlPlane {
   std::mutex effects_mutex_;
   std::condition_variable effects_changed_;
   std::deque<Pending> pending_;  // in the order of tickets
-  bool delivering_ = false, stopping_ = false;
+  std::uint64_t queued_ = 0, delivered_ = 0;  // Pendings so far
+  bool stopping_ = false;
   EffectSink sink_;
   std::thread deliverer_;
 };
 
 template <class F>
 auto ControlPlane::decide(F& f, store::Ticket& ticket) -> std::invoke_result_t<F&, Control&> {
-  const std::scoped_lock lock(mutex_);
+  const Turn turn(*this);
   begin_decision();
   if constexpr (std::is_void_v<std::invoke_result_t<F&, Control&>>) {
     f(control_);
@@ -195,7 +209,7 @@ auto ControlPlane::with(F&& f) -> internal::AnswerOf<F> {
 
 template <class F>
 auto ControlPlane::read(F&& f) const -> std::invoke_result_t<F&, const Control&> {
-  const std::scoped_lock lock(mutex_);
+  const Turn turn(*this);
   return f(std::as_const(control_));
 }
 
