@@ -29,9 +29,8 @@ Result<> configure_router() {
       // Drop what doesn't come from the address that the device leads to: no task can speak as another.
       {"/proc/sys/net/ipv4/conf/all/rp_filter", "1"},
       {"/proc/sys/net/ipv4/conf/default/rp_filter", "1"},
-      // Answer for the neighbours: tasks have their subnet's prefix, but no segment to ask on. At once, not after up to 0.8 s.
+      // Answer for the neighbours: tasks have their subnet's prefix, but no segment to ask on.
       {"/proc/sys/net/ipv4/conf/default/proxy_arp", "1"},
-      {"/proc/sys/net/ipv4/neigh/default/proxy_delay", "0"},
       {"/proc/sys/net/ipv4/conf/all/send_redirects", "0"},
       {"/proc/sys/net/ipv4/conf/default/send_redirects", "0"},
       {"/proc/sys/net/ipv4/conf/all/accept_redirects", "0"},
@@ -130,6 +129,8 @@ Result<> Network::connect(const TaskLaunch& task, const NetworkInterface& interf
   const auto outside = [&]() -> Result<> {
     auto netlink = Rtnetlink::open();
     if (!netlink) return fail(netlink.error());
+    // Answers for neighbours go out at once, not after up to 0.8 s; each device has its own setting.
+    if (auto set = write_control("/proc/sys/net/ipv4/neigh/" + device + "/proxy_delay", "0"); !set) return set;
     if (auto up = netlink->set_up(device); !up) return up;
     return netlink->set_host_route(device, interface.address);
   };
