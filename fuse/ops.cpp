@@ -1,6 +1,8 @@
 #include "fuse/ops.hpp"
 
+#include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -11,7 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "broker/base/log.hpp"
+#include "broker/base/unique_fd.hpp"
 #include "fuse/libfuse.hpp"
 #include "fuse/mount.hpp"
 
@@ -252,9 +257,23 @@ void op_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, FileInf
   fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
+// A write that was begun before a crash and is resent: done twice it is harmless, unless it appends. The kernel says where it
+// saw the end of the file; what is there now tells whether the bytes got there.
+bool was_appended(int fd, const struct fuse_bufvec& data, off_t offset) {
+  if ((fcntl(fd, F_GETFL) & O_APPEND) == 0 || data.count != 1 || (data.buf[0].flags & FUSE_BUF_IS_FD) != 0) return false;
+  std::vector<char> there(data.buf[0].size);
+  // Through /proc, because the caller's own descriptor may not be for reading.
+  const UniqueFd file(open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+  return pread(file.get(), there.data(), there.size(), offset) == static_cast<ssize_t>(there.size()) &&
+         std::memcmp(there.data(), data.buf[0].mem, there.size()) == 0;
+}
+
 void op_write_buf(fuse_req_t req, fuse_ino_t, struct fuse_bufvec* data, off_t offset, FileInfo* info) {
-  const auto fd = mount_of(req).files().descriptor(info->fh, true);
+  Mount& mount = mount_of(req);
+  const Attempt attempt = mount.attempt();
+  const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
+  if (attempt == Attempt::again && was_appended(*fd, *data, offset)) return void(fuse_reply_write(req, fuse_buf_size(data)));
   struct fuse_bufvec to = FUSE_BUFVEC_INIT(fuse_buf_size(data));
   to.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
   to.buf[0].fd = *fd;
