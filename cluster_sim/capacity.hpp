@@ -60,6 +60,7 @@ struct AutoScalingGroup {
   TimePoint created{};
   bool protect_new_instances = false;
   Tags tags;
+  std::set<std::string> propagated_tags;     // the keys of `tags` that instances get at launch
   std::string document;                      // what Describe answers beyond the above, as JSON of the service
   struct Activity {
     std::string id, description, cause, status;  // Successful, Failed, InProgress
@@ -87,6 +88,8 @@ struct Instance {
   std::string client_token;                  // of the RunInstances that made it
   Tags tags;
 };
+
+inline bool alive(const Instance& instance) { return instance.state == "pending" || instance.state == "running"; }
 
 struct EcsCluster {
   ClusterName name;

@@ -107,9 +107,12 @@ bool launch_one(State& state, TimePoint now, Random& random, AutoScalingGroup& g
   for (const auto& zone : zones_to_fill(state, group, live)) {
     const Subnet* subnet = roomiest_subnet(state, group, zone);
     Purchase purchase = next_purchase(group, *data, live, zone);
-    InstanceWish wish{*data, subnet->id, group.name, group.protect_new_instances, group.tags};
+    InstanceWish wish{*data, subnet->id, group.name, group.protect_new_instances, {}};
     wish.data.instance_type = std::move(purchase.type);
     wish.data.spot = purchase.spot;
+    for (const auto& key : group.propagated_tags) {
+      if (auto tag = group.tags.find(key); tag != group.tags.end()) wish.tags.insert(*tag);
+    }
     wish.tags["aws:autoscaling:groupName"] = group.name.str();
     auto launched = launch(state, now, random, std::move(wish));
     if (launched) {

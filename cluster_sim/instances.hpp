@@ -16,7 +16,6 @@ struct InstanceWish {
 Result<InstanceId> launch(State& state, TimePoint now, Random& random, InstanceWish wish);
 // shutting-down: its tasks stop, its container instance goes if the agent is connected. Again is no error.
 void terminate(State& state, TimePoint now, Instance& instance, std::string reason);
-inline bool alive(const Instance& instance) { return instance.state == "pending" || instance.state == "running"; }
 
 // Out of the cluster: INACTIVE, its tasks stop with this code and reason.
 void deregister(State& state, TimePoint now, ContainerInstance& instance, const std::string& stop_code, const std::string& reason);

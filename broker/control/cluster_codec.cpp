@@ -123,7 +123,7 @@ void fields(R& r, auto&& f) {
   f("name", r.name), f("arn", r.arn), f("template", r.launch_template), f("version", r.launch_template_version), f("types", r.instance_types);
   f("on_demand_base", r.on_demand_base), f("on_demand_percentage", r.on_demand_percentage), f("spot_pools", r.spot_pools);
   f("subnets", r.subnets), f("min", r.min_size), f("max", r.max_size), f("desired", r.desired), f("created", r.created);
-  f("protect", r.protect_new_instances), f("tags", r.tags), f("document", r.document), f("activities", r.activities);
+  f("protect", r.protect_new_instances), f("tags", r.tags), f("propagated_tags", r.propagated_tags), f("document", r.document), f("activities", r.activities);
 }
 
 template <Of<Instance> R>
