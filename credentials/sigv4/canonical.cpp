@@ -17,8 +17,7 @@ std::string without_dot_segments(std::string_view path) {
     else if (!kept.empty()) kept.pop_back();
   }
   std::string normal = "/" + join(kept, '/');
-  const bool folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
-  if (folder && !kept.empty()) normal += '/';
+  if (path.ends_with('/') && !kept.empty()) normal += '/';
   return normal;
 }
 
