@@ -1,0 +1,58 @@
+#include "broker/services/efs/backing.hpp"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+namespace berth::services::efs {
+namespace {
+
+class Directories : public ::testing::Test {
+ protected:
+  Directories() {
+    std::string name = (std::filesystem::temp_directory_path() / "berth-test-XXXXXX").string();
+    parent = ::mkdtemp(name.data());
+    backing = directories_below(parent + "/file-systems");
+  }
+  ~Directories() override { std::filesystem::remove_all(parent); }
+  std::string path() const { return backing_directory(parent + "/file-systems", id); }
+
+  const fuse::FileSystemId id{"fs-1"};
+  std::string parent;
+  Backing backing;
+};
+
+TEST_F(Directories, AreOpenToReadWhateverTheUmaskIs) {
+  const auto before = ::umask(077);
+  ASSERT_TRUE(backing.make(id));
+  ::umask(before);
+  struct stat status {};
+  ASSERT_EQ(::stat(path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777U, 0755U);
+  EXPECT_TRUE(backing.make(id)) << "made already";
+}
+
+TEST_F(Directories, AreRemovedWithAllThatIsInThemAndMayBeGoneAlready) {
+  ASSERT_TRUE(backing.make(id));
+  std::filesystem::create_directories(path() + "/a/b");
+  std::ofstream(path() + "/a/b/file") << "text";
+  ASSERT_TRUE(backing.remove(id));
+  EXPECT_TRUE(std::filesystem::is_empty(parent + "/file-systems"));
+  EXPECT_TRUE(backing.remove(id));
+}
+
+TEST_F(Directories, AHardLinkCountsOnce) {
+  ASSERT_TRUE(backing.make(id));
+  std::ofstream(path() + "/file") << std::string(100'000, 'x');
+  const auto once = backing.measure(id);
+  ASSERT_TRUE(once);
+  EXPECT_GE(*once, 100'000U);
+  std::filesystem::create_hard_link(path() + "/file", path() + "/link");
+  EXPECT_EQ(*backing.measure(id), *once);
+}
+
+}  // namespace
+}  // namespace berth::services::efs
