@@ -121,7 +121,8 @@ Answer<> FileSystem::apply(const Caller& caller, int fd, const InodeRecord& reco
 
 // The kernel asks for a mode without the suid and sgid bits when another user than the owner writes: anyone who may write
 // the file may take these bits from it. Everything else is the backing file system's to decide.
-Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t mode) {
+Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t wanted) {
+  const mode_t mode = wanted & 07777;
   const FdName name(fd);
   const auto now = stat_of(fd);
   if (!now) return refuse(now.error());
@@ -133,14 +134,14 @@ Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t mode) {
       return answer(static_cast<int>(syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS)));
     });
     if (!writable) return refuse(EPERM);
-    return answer(fchmodat(descriptors_.get(), name.text.data(), mode & 07777, 0));
+    return answer(fchmodat(descriptors_.get(), name.text.data(), mode, 0));
   }
   // Whether the sgid bit stays depends on the caller's groups, without an error to notice it by.
   if ((mode & S_ISGID) != 0 && !identity.groups_known) {
     identity.groups = groups_of(caller.pid);
     identity.groups_known = true;
   }
-  return run_as(identity, caller.pid, [&] { return answer(fchmodat(descriptors_.get(), name.text.data(), mode & 07777, 0)); });
+  return run_as(identity, caller.pid, [&] { return answer(fchmodat(descriptors_.get(), name.text.data(), mode, 0)); });
 }
 
 Answer<std::string> FileSystem::read_link(Ino ino) {

@@ -118,7 +118,7 @@ class FileSystem {
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
-  Answer<> change_mode(const Caller& caller, int fd, mode_t mode);
+  Answer<> change_mode(const Caller& caller, int fd, mode_t wanted);
   Answer<Handle> lock_handle(Ino ino, std::uint64_t owner);
 
   const Grant& grant_;

@@ -273,6 +273,10 @@ void Mount::close_file(Handle handle) {
 void Mount::abandon() {
   abandoned_ = true;
   common_.waiters.drop_mount(number_);
+  // The connection ends when its device is closed; the number must stay taken while a worker may still reply on it. So
+  // another file takes the number.
+  const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (nothing && device_ >= 0) dup3(nothing.get(), device_, O_CLOEXEC);
 }
 
 void Mount::set_rights(Rights rights) {

@@ -55,8 +55,8 @@ class RunningShare final : public Share {
   Result<std::shared_ptr<Mount>> make(const MountSpec& spec, UniqueFd& place);
   void end(MountNumber number, std::string_view reason);
   void end_mount(Mount& mount) {
-    mount.abandon();
     reactor_.remove(mount.number());
+    mount.abandon();
   }
 
   const bool passthrough_;

@@ -73,7 +73,7 @@ class Share {
   // side is gone are cleaned up. Call once, before any mount().
   virtual Result<std::vector<MountId>> recover() = 0;
 
-  // Ends the mount at once: what is in flight answers ENOTCONN. Accepts ids that it never saw.
+  // Ends the mount at once: what is in flight answers ECONNABORTED, what comes later ENOTCONN. Accepts ids that it never saw.
   virtual void detach(const MountId& id) = 0;
 
   // Acts on the live mount from the next operation on.

@@ -1,0 +1,251 @@
+// Several mounts of one file system, and a mount's end.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/kernel_share/served_share.hpp"
+#include "tests/support/requirements.hpp"
+
+namespace berth::fuse::test {
+namespace {
+
+constexpr Rights kAll{.write = true, .root_access = true};
+
+class TwoMounts : public testing::Test {
+ protected:
+  void SetUp() override {
+    BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+    backing_ = temporary_ / "backing";
+    a_ = temporary_ / "a";
+    b_ = temporary_ / "b";
+    ASSERT_EQ(shell("mkdir " + backing_), 0);
+    const auto place = [&](const std::string& name) {
+      return Place{.spec = {.id = MountId("task/" + name), .backing_directory = backing_, .rights = kAll},
+                   .path = temporary_ / name};
+    };
+    // A cache that would show for an hour if it were not coherent.
+    share_ = std::make_unique<ServedShare>(std::vector{place("a"), place("b")},
+                                           Share::Options{.cache_timeout = std::chrono::hours(1)});
+    ASSERT_EQ(share_->error(), "");
+  }
+
+  TemporaryDirectory temporary_;
+  std::string backing_;
+  std::string a_;
+  std::string b_;
+  std::unique_ptr<ServedShare> share_;
+};
+
+int errno_of(int result) { return result < 0 ? errno : 0; }
+off_t size_of(const std::string& path) {
+  struct stat attributes {};
+  return stat(path.c_str(), &attributes) == 0 ? attributes.st_size : -1;
+}
+bool exists(const std::string& path) {
+  struct stat attributes {};
+  return stat(path.c_str(), &attributes) == 0;
+}
+int status_of(pid_t child) {
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status;
+}
+
+TEST_F(TwoMounts, SeeEachOthersChangesAtOnce) {
+  EXPECT_FALSE(exists(b_ + "/f"));  // a negative answer must not stay
+  ASSERT_EQ(shell("printf 123 > " + a_ + "/f"), 0);
+  EXPECT_EQ(size_of(b_ + "/f"), 3);
+  ASSERT_EQ(shell("printf 4567 >> " + a_ + "/f"), 0);
+  EXPECT_EQ(size_of(b_ + "/f"), 7);
+  ASSERT_EQ(shell("printf new > " + a_ + "/g && mv " + a_ + "/g " + a_ + "/f"), 0);
+  EXPECT_EQ(output_of("cat " + b_ + "/f"), "new");
+  ASSERT_EQ(chmod((b_ + "/f").c_str(), 0600), 0);
+  EXPECT_EQ(output_of("stat -c %a " + a_ + "/f"), "600");
+  ASSERT_EQ(unlink((b_ + "/f").c_str()), 0);
+  EXPECT_FALSE(exists(a_ + "/f"));
+}
+
+TEST_F(TwoMounts, WhatOneHadCachedAloneIsRevokedWhenTheOtherComes) {
+  ASSERT_EQ(shell("mkdir -p " + a_ + "/deep/er && printf 1 > " + a_ + "/deep/er/f"), 0);
+  EXPECT_EQ(size_of(a_ + "/deep/er/f"), 1);
+  EXPECT_FALSE(exists(a_ + "/deep/er/g"));
+  EXPECT_EQ(shell("cd " + b_ + "/deep/er && printf 22 > f && printf 333 > g"), 0);
+  EXPECT_EQ(size_of(a_ + "/deep/er/f"), 2);
+  EXPECT_EQ(size_of(a_ + "/deep/er/g"), 3);
+  EXPECT_EQ(shell("mv " + b_ + "/deep/er " + b_ + "/moved"), 0);
+  EXPECT_FALSE(exists(a_ + "/deep/er"));
+  EXPECT_EQ(size_of(a_ + "/moved/f"), 2);
+}
+
+TEST_F(TwoMounts, AnOpenDescriptorReadsWhatTheOtherWrites) {
+  ASSERT_EQ(shell("printf old > " + a_ + "/f"), 0);
+  const int result = in_child({}, [&] {
+    const int fd = open((b_ + "/f").c_str(), O_RDONLY);
+    std::array<char, 3> text{};
+    if (pread(fd, text.data(), 3, 0) != 3) return 1;
+    const int other = open((a_ + "/f").c_str(), O_WRONLY);
+    if (write(other, "new", 3) != 3) return 2;
+    if (pread(fd, text.data(), 3, 0) != 3) return 3;
+    return std::string(text.data(), 3) == "new" ? 0 : 4;
+  });
+  EXPECT_EQ(result, 0);
+}
+
+TEST_F(TwoMounts, ShareMemoryOfAMappedFile) {
+  ASSERT_EQ(shell("head -c 4096 /dev/zero > " + a_ + "/m"), 0);
+  const int result = in_child({}, [&] {
+    const auto map = [](const std::string& path) {
+      const int fd = open(path.c_str(), O_RDWR);
+      return static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    };
+    char* in_a = map(a_ + "/m");
+    const char* in_b = map(b_ + "/m");
+    in_a[7] = 'x';
+    return in_b[7] == 'x' ? 0 : 1;
+  });
+  EXPECT_EQ(result, 0);
+}
+
+struct flock whole_file(short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  return lock;
+}
+
+TEST_F(TwoMounts, LocksExcludeEachOther) {
+  ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
+  const int posix = in_child({}, [&] {
+    const int fd = open((a_ + "/l").c_str(), O_RDWR);
+    auto lock = whole_file(F_WRLCK);
+    if (fcntl(fd, F_SETLK, &lock) != 0) return 1;
+    return in_child({}, [&] {
+      const int other = open((b_ + "/l").c_str(), O_RDWR);
+      auto wanted = whole_file(F_WRLCK);
+      if (fcntl(other, F_GETLK, &wanted) != 0 || wanted.l_type != F_WRLCK) return 2;
+      wanted = whole_file(F_WRLCK);
+      return fcntl(other, F_SETLK, &wanted) == 0 ? 3 : errno;
+    });
+  });
+  EXPECT_EQ(posix, EAGAIN);
+  const int whole = in_child({}, [&] {
+    const int fd = open((a_ + "/l").c_str(), O_RDWR);
+    const int other = open((b_ + "/l").c_str(), O_RDWR);
+    if (flock(fd, LOCK_EX) != 0) return 1;
+    return errno_of(flock(other, LOCK_EX | LOCK_NB));
+  });
+  EXPECT_EQ(whole, EWOULDBLOCK);
+}
+
+// Two descriptors of one process have one set of POSIX locks; closing either lets all go.
+TEST_F(TwoMounts, PosixLocksBelongToTheProcess) {
+  ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
+  const int result = in_child({}, [&] {
+    const int one = open((a_ + "/l").c_str(), O_RDWR);
+    const int two = open((a_ + "/l").c_str(), O_RDWR);
+    auto lock = whole_file(F_WRLCK);
+    if (fcntl(one, F_SETLK, &lock) != 0) return 1;
+    if (fcntl(two, F_SETLK, &lock) != 0) return 2;
+    close(two);
+    return in_child({}, [&] {
+      const int other = open((b_ + "/l").c_str(), O_RDWR);
+      auto wanted = whole_file(F_WRLCK);
+      return errno_of(fcntl(other, F_SETLK, &wanted));
+    });
+  });
+  EXPECT_EQ(result, 0);
+}
+
+// More waiters than workers: were they to wait in workers, nobody could let the lock go.
+TEST_F(TwoMounts, WaitingForALockHoldsNoWorker) {
+  ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
+  const UniqueFd held(open((a_ + "/l").c_str(), O_RDWR | O_CLOEXEC));
+  auto lock = whole_file(F_WRLCK);
+  ASSERT_EQ(fcntl(held.get(), F_SETLK, &lock), 0);
+  std::vector<pid_t> waiters;
+  for (int i = 0; i < 12; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const int fd = open((b_ + "/l").c_str(), O_RDWR);
+      auto wanted = whole_file(F_WRLCK);
+      _exit(fcntl(fd, F_SETLKW, &wanted) == 0 ? 0 : 1);
+    }
+    waiters.push_back(child);
+  }
+  EXPECT_EQ(shell("echo still > " + b_ + "/served && cat " + a_ + "/served"), 0);
+  lock.l_type = F_UNLCK;
+  ASSERT_EQ(fcntl(held.get(), F_SETLK, &lock), 0);
+  for (const pid_t waiter : waiters) EXPECT_EQ(status_of(waiter), 0);
+}
+
+TEST_F(TwoMounts, AWaiterForALockCanBeKilled) {
+  ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
+  const UniqueFd held(open((a_ + "/l").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int fd = open((b_ + "/l").c_str(), O_RDWR);
+    if (write(ends[1], "w", 1) != 1) _exit(2);
+    flock(fd, LOCK_EX);
+    _exit(0);
+  }
+  char ready = 0;
+  ASSERT_EQ(read(ends[0], &ready, 1), 1);
+  kill(child, SIGKILL);
+  EXPECT_EQ(status_of(child), SIGKILL);
+  EXPECT_EQ(flock(held.get(), LOCK_UN), 0);
+  EXPECT_EQ(in_child({}, [&] { return errno_of(flock(open((b_ + "/l").c_str(), O_RDWR), LOCK_EX | LOCK_NB)); }), 0);
+}
+
+TEST_F(TwoMounts, ADetachedMountAnswersEnotconnAndTheOtherLives) {
+  ASSERT_EQ(shell("echo x > " + a_ + "/f"), 0);
+  share_->detach(MountId("task/a"));
+  share_->detach(MountId("never/seen"));
+  EXPECT_EQ(in_child({}, [&] { return errno_of(open((a_ + "/f").c_str(), O_RDONLY)); }), ENOTCONN);
+  EXPECT_EQ(output_of("cat " + b_ + "/f"), "x");
+  EXPECT_EQ(share_->mounts_alive(), 1U);
+}
+
+TEST_F(TwoMounts, AnUnmountedMountIsForgotten) {
+  ASSERT_EQ(share_->mounts_alive(), 2U);
+  ASSERT_EQ(umount2(a_.c_str(), 0), 0);
+  // The kernel tells the daemon; what comes next on the other mount is served after a while at the latest.
+  std::size_t alive = 2;
+  for (int i = 0; i < 10000 && alive != 1; ++i) alive = share_->mounts_alive();
+  EXPECT_EQ(alive, 1U);
+}
+
+TEST_F(TwoMounts, ABackingDirectoryThatDisappearsGivesErrorsAndNoHang) {
+  ASSERT_EQ(shell("mkdir " + a_ + "/d && touch " + a_ + "/d/f"), 0);
+  ASSERT_EQ(shell("rm -rf " + backing_), 0);
+  EXPECT_NE(shell("touch " + a_ + "/x 2>/dev/null"), 0);
+  EXPECT_NE(shell("cat " + a_ + "/d/f 2>/dev/null"), 0);
+  EXPECT_EQ(shell("ls " + b_ + " > /dev/null"), 0);
+}
+
+TEST_F(TwoMounts, TheLimitsOfEfsAnswerWithTheirErrors) {
+  EXPECT_EQ(in_child({}, [&] { return errno_of(mkdir((a_ + "/" + std::string(256, 'n')).c_str(), 0755)); }), ENAMETOOLONG);
+  EXPECT_EQ(in_child({}, [&] { return errno_of(mkdir((a_ + "/" + std::string(255, 'n')).c_str(), 0755)); }), 0);
+  EXPECT_EQ(in_child({}, [&] { return errno_of(symlink(std::string(4081, 't').c_str(), (a_ + "/s").c_str())); }), ENAMETOOLONG);
+  const int links = in_child({}, [&] {
+    if (mknod((a_ + "/l").c_str(), S_IFREG | 0644, 0) != 0) return 0;
+    for (int i = 1; i < 300; ++i) {
+      if (link((a_ + "/l").c_str(), (a_ + "/l" + std::to_string(i)).c_str()) != 0) return errno == EMLINK ? i : 0;
+    }
+    return 0;
+  });
+  EXPECT_EQ(links, 177);
+}
+
+}  // namespace
+}  // namespace berth::fuse::test
