@@ -98,13 +98,22 @@ class Authorization {
 
   Answer ask_session_policies() {
     Answer answer;
-    for (const auto& document : request_.principal.session_policies) {
-      const auto policy = Policy::parse(document, PolicyKind::identity);
+    for (const auto& text : request_.principal.session_policies) {
+      const auto policy = session_policy(text);
       // They were checked when the session was made; one that can't be read any more grants nothing.
       if (!policy) return unreadable(kSessionType);
-      ask(answer, **policy, kSessionType, [] { return std::string("session policy"); });
+      ask(answer, *policy, kSessionType, [&] { return text.starts_with("arn:") ? text : std::string("session policy"); });
     }
     return answer;
+  }
+
+  PolicyPtr session_policy(const std::string& text) const {
+    if (text.starts_with("arn:")) {
+      const auto* managed = identities_.find_policy(text);
+      return managed ? managed->document() : nullptr;
+    }
+    auto policy = Policy::parse(text, PolicyKind::identity);
+    return policy ? *std::move(policy) : nullptr;
   }
 
   Answer ask_resource_policy() {

@@ -27,7 +27,7 @@ struct Principal {
   std::string role_arn;    // arn:aws:iam::A:role/R
   std::string session_name;
   std::map<std::string, std::string> session_tags;   // aws:PrincipalTag/...
-  std::vector<std::string> session_policies;         // documents passed with AssumeRole
+  std::vector<std::string> session_policies;         // passed with AssumeRole: documents, or ARNs of managed policies
   TimePoint issued_at{};
   TimePoint expires_at = TimePoint::max();
 };

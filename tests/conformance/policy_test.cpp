@@ -34,7 +34,8 @@ class World {
     if (c.value("principal", "") == "anonymous") request_.principal = Principal{.kind = Principal::Kind::anonymous};
     request_.action = c.at("action");
     request_.resource = c.value("resource", "*");
-    for (const auto& [key, values] : c.value("conditions", Json::object()).items()) {
+    const Json conditions = c.value("conditions", Json::object());
+    for (const auto& [key, values] : conditions.items()) {
       for (const auto& value : values.is_array() ? values : Json::array({values})) request_.conditions.emplace(key, value);
     }
     for (const auto& policy : c.value("session", Json::array())) request_.principal.session_policies.push_back(policy.dump());
