@@ -93,6 +93,12 @@ std::vector<std::string> Reports::of(const TaskId& task) const {
   return found == texts_.end() ? std::vector<std::string>() : found->second;
 }
 
+void Reports::clear() {
+  const std::lock_guard lock(mutex_);
+  texts_.clear();
+  pids_.clear();
+}
+
 int Reports::pid_of(const TaskId& task, const std::string& container) const {
   const std::lock_guard lock(mutex_);
   const auto found = pids_.find(task.str() + "/" + container);

@@ -40,6 +40,7 @@ class Reports {
   // Blocks until the task's reports hold one that starts with `prefix`; that report.
   std::string wait_for(const TaskId& task, const std::string& prefix);
   std::vector<std::string> of(const TaskId& task) const;
+  void clear();
   int pid_of(const TaskId& task, const std::string& container) const;
 
  private:

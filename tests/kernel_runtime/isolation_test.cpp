@@ -1,0 +1,151 @@
+// What a task can't reach, and what limits hold.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "broker/base/unique_fd.hpp"
+#include "broker/runtime/capabilities.hpp"
+#include "broker/runtime/files.hpp"
+#include "tests/kernel_runtime/runtime_fixture.hpp"
+
+namespace berth::runtime::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST_F(RuntimeTest, AHostImageHidesTheHostsSecrets) {
+  ASSERT_TRUE(write_file(state_ + "/admin-key", "secret", 0600));
+  const std::string text = run(shell_task("nosy", "cat " + state_ + "/admin-key; ls -A /root /home /run /tmp /var/log | grep -v : ; cat /etc/shadow /etc/gshadow; "
+                                                  "ls /etc/ssh/ssh_host_* ; ls -d /var/lib/docker/*; test -e /etc/passwd && echo visible; mkdir /root/x && ls -A /root"));
+  EXPECT_THAT(text, Not(HasSubstr("secret")));
+  EXPECT_THAT(text, Not(HasSubstr("root:")));
+  EXPECT_THAT(text, Not(HasSubstr(".bashrc")));
+  EXPECT_THAT(text, HasSubstr("stdout visible\nstdout x\n"));
+}
+
+TEST_F(RuntimeTest, WhatATaskWritesIntoItsRootIsThrownAway) {
+  const std::string text = run(shell_task("writer", "echo changed > /etc/berth-test && cat /etc/berth-test && rm /etc/passwd && echo removed"));
+  EXPECT_THAT(text, AllOf(HasSubstr("stdout changed"), HasSubstr("stdout removed")));
+  EXPECT_NE(::access("/etc/berth-test", F_OK), 0);
+  EXPECT_EQ(::access("/etc/passwd", F_OK), 0);
+}
+
+TEST_F(RuntimeTest, AReadOnlyRootCanNotBeWritten) {
+  TaskLaunch launch = shell_task("fixed", "touch /x || echo refused; touch /scratch/x && echo volume");
+  launch.containers[0].read_only_root = true;
+  launch.volumes = {Volume{.name = "s"}};
+  launch.containers[0].mount_points = {{"s", "/scratch"}};
+  EXPECT_THAT(run(launch), AllOf(HasSubstr("Read-only file system"), HasSubstr("stdout refused"), HasSubstr("stdout volume")));
+}
+
+TEST_F(RuntimeTest, CapabilitiesAreDockersFourteenAndSeccompFilters) {
+  const std::string text = run(shell_task("caps", "grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status; unshare -U true || echo no user namespace; "
+                                                  "mount -t tmpfs x /mnt || echo no mount; cat /proc/kcore | head -c1 | wc -c; echo 1 > /proc/sys/vm/drop_caches || echo no sysctl"));
+  EXPECT_THAT(text, HasSubstr("CapBnd:\t00000000a80425fb"));
+  EXPECT_THAT(text, HasSubstr("CapEff:\t00000000a80425fb"));
+  EXPECT_THAT(text, HasSubstr("CapInh:\t0000000000000000"));
+  EXPECT_THAT(text, HasSubstr("Seccomp:\t2"));
+  EXPECT_THAT(text, AllOf(HasSubstr("no user namespace"), HasSubstr("no mount"), HasSubstr("no sysctl")));
+}
+
+TEST_F(RuntimeTest, AUserOtherThanRootHasNoCapabilities) {
+  TaskLaunch launch = shell_task("user", "id -u; id -g; grep CapEff /proc/self/status");
+  launch.containers[0].user = "nobody:1234";
+  EXPECT_THAT(run(launch), AllOf(HasSubstr("stdout 65534\nstdout 1234\n"), HasSubstr("CapEff:\t0000000000000000")));
+}
+
+TEST_F(RuntimeTest, PrivilegedContainersAndDangerousCapabilitiesAreRefused) {
+  TaskLaunch launch = shell_task("priv", "true");
+  launch.containers[0].privileged = true;
+  runtime_->launch(launch);
+  EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("CannotCreateContainerError: Berth runs no privileged containers"));
+  launch = shell_task("admin", "true");
+  launch.containers[0].add_capabilities = {"SYS_ADMIN"};
+  runtime_->launch(launch);
+  EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("SYS_ADMIN"));
+}
+
+TEST_F(RuntimeTest, ATaskSeesOnlyItsOwnProcesses) {
+  EXPECT_THAT(run(shell_task("alone", "echo $$; ls -d /proc/[0-9]* | wc -l; hostname")), HasSubstr("stdout 1\n"));
+}
+
+TEST_F(RuntimeTest, AContainerOverItsMemoryLimitIsKilledAndSaysWhy) {
+  TaskLaunch launch = shell_task("greedy", "exec dd if=/dev/zero of=/dev/null bs=500M count=1");
+  launch.containers[0].memory_mib = 32;
+  runtime_->launch(launch);
+  reports_.wait_for(launch.id, "stopped");
+  EXPECT_THAT(reports_.of(launch.id), Contains("exited app 137 OutOfMemoryError: Container killed due to memory usage"));
+}
+
+TEST_F(RuntimeTest, ATasksLimitHoldsForAContainerWithoutOne) {
+  TaskLaunch launch = shell_task("greedy-task", "exec dd if=/dev/zero of=/dev/null bs=500M count=1");
+  launch.memory_mib = 32;
+  runtime_->launch(launch);
+  reports_.wait_for(launch.id, "stopped");
+  EXPECT_THAT(reports_.of(launch.id), Contains("exited app 137 OutOfMemoryError: Container killed due to memory usage"));
+}
+
+TEST_F(RuntimeTest, LimitsAreInTheCgroups) {
+  TaskLaunch launch = shell_task("limits", "sleep 1000");
+  launch.cpu = 512;
+  launch.memory_mib = 256;
+  launch.containers[0].cpu = 128;
+  launch.containers[0].memory_mib = 64;
+  runtime_->launch(launch);
+  reports_.wait_for(launch.id, "running");
+  if (cgroup_file("cpu", launch.id, "cpu.max") != "unreadable") {
+    EXPECT_EQ(cgroup_file("cpu", launch.id, "cpu.max"), "50000 100000");
+    EXPECT_EQ(cgroup_file("memory", launch.id, "memory.max"), "268435456");
+    EXPECT_EQ(cgroup_file("memory", launch.id, "app/memory.max"), "67108864");
+  } else {
+    EXPECT_EQ(cgroup_file("cpu", launch.id, "cpu.cfs_quota_us"), "50000");
+    EXPECT_EQ(cgroup_file("cpu", launch.id, "app/cpu.shares"), "128");
+    EXPECT_EQ(cgroup_file("memory", launch.id, "memory.limit_in_bytes"), "268435456");
+    EXPECT_EQ(cgroup_file("memory", launch.id, "app/memory.limit_in_bytes"), "67108864");
+  }
+  runtime_->stop(launch.id);
+  reports_.wait_for(launch.id, "stopped");
+}
+
+TEST_F(RuntimeTest, AForkBombStaysInItsTask) {
+  const std::string text = run(shell_task("bomb", "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null"));
+  EXPECT_THAT(text, HasSubstr("stdout 4096"));
+}
+
+TEST_F(RuntimeTest, VolumesOfTheShareAreMountedAndTakenAway) {
+  TaskLaunch launch = shell_task("volumes", "echo data > /data/file && cat /data/file; grep -c ' /data ' /proc/self/mountinfo; touch /ro/x || echo read-only");
+  fuse::MountSpec spec;
+  spec.id = fuse::MountId("volumes/data");
+  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = spec}};
+  launch.containers[0].mount_points = {{"data", "/data"}, {"data", "/ro", true}};
+  EXPECT_THAT(run(launch), AllOf(HasSubstr("stdout data\nstdout 1\n"), HasSubstr("stdout read-only")));
+  EXPECT_THAT(share_.detached(), Contains("volumes/data"));
+}
+
+TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
+  share_.failure = "access denied";
+  TaskLaunch launch = shell_task("denied", "true");
+  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = fuse::MountSpec{.id = fuse::MountId("denied/data")}}};
+  runtime_->launch(launch);
+  EXPECT_EQ(reports_.wait_for(launch.id, "failed"),
+            "failed: ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: access denied");
+}
+
+TEST_F(RuntimeTest, HostPathsNearTheStateDirectoryAreRefused) {
+  for (const std::string& path : {state_, state_ + "/runtime", std::string("/"), std::string("/tmp")}) {
+    TaskLaunch launch = shell_task("bind" + std::to_string(path.size()), "true");
+    launch.volumes = {Volume{.name = "v", .kind = Volume::Kind::host, .host_path = path}};
+    runtime_->launch(launch);
+    EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("Berth mounts")) << path;
+  }
+}
+
+}  // namespace
+}  // namespace berth::runtime::testing

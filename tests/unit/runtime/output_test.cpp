@@ -1,0 +1,148 @@
+// Log lines, launch records, task records, the pool.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+
+#include "broker/runtime/bundle.hpp"
+#include "broker/runtime/launch_json.hpp"
+#include "broker/runtime/log_pump.hpp"
+#include "broker/runtime/process.hpp"
+#include "broker/runtime/task_record.hpp"
+#include "broker/runtime/work.hpp"
+
+namespace berth::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+
+const TimePoint kNow{std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(5) + std::chrono::microseconds(123456)};
+
+TEST(LogLine, HasTheTimeWithNanosecondsTheStreamAndTheText) {
+  EXPECT_EQ(format_log_line(kNow, "stdout", "hello"), "2026-11-23T05:00:00.123456000Z stdout hello\n");
+}
+
+TEST(LineSplitter, WaitsForTheEndOfALine) {
+  LineSplitter lines("stderr");
+  EXPECT_EQ(lines.feed(kNow, "one\ntw"), format_log_line(kNow, "stderr", "one"));
+  EXPECT_EQ(lines.feed(kNow, "o\n\n"), format_log_line(kNow, "stderr", "two") + format_log_line(kNow, "stderr", ""));
+  EXPECT_EQ(lines.finish(kNow), "");
+}
+
+TEST(LineSplitter, KeepsALastLineWithoutAnEnd) {
+  LineSplitter lines("stdout");
+  EXPECT_EQ(lines.feed(kNow, "last words"), "");
+  EXPECT_EQ(lines.finish(kNow), format_log_line(kNow, "stdout", "last words"));
+}
+
+TEST(LineSplitter, CutsLinesThatAreTooLong) {
+  LineSplitter lines("stdout");
+  const std::string text = lines.feed(kNow, std::string(kLogLineBytesMax + 5, 'x') + "\n");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_THAT(text, HasSubstr("stdout xxxxx\n"));
+}
+
+TEST(LaunchRecord, ComesBackAsItWasWritten) {
+  Container container;
+  container.name = "app";
+  container.image = "host";
+  container.essential = false;
+  container.entry_point = {"/e"};
+  container.command = {"a", "b"};
+  container.environment = {{"K", "V"}};
+  container.mount_points = {{"data", "/data", true}};
+  container.cpu = 10;
+  container.memory_mib = 20;
+  container.ulimits = {{"nofile", 1, 2}};
+  container.stop_timeout = std::chrono::seconds(7);
+  container.start_timeout = std::chrono::seconds(8);
+  container.depends_on = {{"other", "HEALTHY"}};
+  container.health_check = Container::HealthCheck{.command = {"CMD", "x"}, .retries = 9};
+  TaskLaunch launch;
+  launch.id = TaskId("t1");
+  launch.arn = "arn:x";
+  launch.interface = NetworkInterface{"eni-1", "02:00:00:00:00:01", "10.0.1.5", 20, "10.0.0.1"};
+  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = fuse::MountSpec{.id = fuse::MountId("t1/data")}}};
+  launch.containers = {container};
+  launch.cpu = 256;
+  launch.hostname = "h";
+  const std::string text = write_launch(launch);
+  const auto read = read_launch(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(write_launch(*read), text);
+  EXPECT_EQ(read->volumes[0].share->id.str(), "t1/data");
+  EXPECT_EQ(read->containers[0].health_check->retries, 9u);
+  EXPECT_EQ(read->interface->prefix_length, 20u);
+}
+
+TEST(LaunchRecord, ADamagedOneIsAnErrorAndNoException) {
+  for (const char* text : {"", "{}", "[]", "{\"id\":1}", "null"}) EXPECT_FALSE(read_launch(text)) << text;
+}
+
+TEST(TaskRecord, RemembersDescriptorsAndNoticesWhenANumberMeansAnotherFile) {
+  VolatileSurvival survival;
+  TaskRecord* record = task_record(survival, TaskId("t")).value();
+  EXPECT_EQ(task_record(survival, TaskId("t")).value(), record);
+  EXPECT_TRUE(has_task_record(survival, TaskId("t")));
+  int pipe[2], other[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(other, O_CLOEXEC), 0);
+  keep_descriptor(survival, record->metadata, pipe[0]);
+  EXPECT_TRUE(is_alive(record->metadata));
+  ASSERT_EQ(::dup2(other[0], pipe[0]), pipe[0]);
+  EXPECT_FALSE(is_alive(record->metadata));
+  close_descriptor(survival, record->metadata);
+  EXPECT_NE(::fcntl(pipe[0], F_GETFD), -1) << "closed a descriptor that is another's";
+  for (const int fd : {pipe[0], pipe[1], other[0], other[1]}) ::close(fd);
+  remove_task_record(survival, TaskId("t"));
+  EXPECT_FALSE(has_task_record(survival, TaskId("t")));
+}
+
+TEST(Strand, RunsItsWorkInOrderOnManyThreads) {
+  const auto pool = std::make_shared<WorkPool>(4);
+  const auto strand = std::make_shared<Strand>(pool);
+  std::vector<int> seen;
+  std::promise<void> done;
+  for (int i = 0; i < 1000; ++i) strand->post([&seen, i] { seen.push_back(i); });
+  strand->post([&done] { done.set_value(); });
+  done.get_future().wait();
+  EXPECT_EQ(seen.size(), 1000u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST(WorkPool, RunsTheEarlierFirstAndDropsTheRestWhenStopped) {
+  WorkPool pool(1);
+  std::atomic<bool> late = false;
+  std::promise<int> first;
+  pool.after(std::chrono::hours(1), [&late] { late = true; });
+  pool.submit([&first] { first.set_value(1); });
+  EXPECT_EQ(first.get_future().get(), 1);
+  pool.stop();
+  EXPECT_FALSE(late);
+  EXPECT_FALSE(pool.submit([] {}));
+}
+
+TEST(RunProgram, CollectsOutputAndExitCode) {
+  const auto finished = run_program({.arguments = {"sh", "-c", "echo out; echo err >&2; exit 4"}});
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->exit_code, 4);
+  EXPECT_EQ(finished->output, "out\nerr\n");
+  EXPECT_FALSE(run_program({.arguments = {"no-such-program-at-all"}}));
+  EXPECT_THAT(run_checked({.arguments = {"sh", "-c", "echo why; exit 1"}}).error().message, HasSubstr("why"));
+}
+
+TEST(RunProgram, KillsWhatTakesTooLong) {
+  const auto finished = run_program({.arguments = {"sleep", "1000"}, .timeout = std::chrono::milliseconds(1)});
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Code::unavailable);
+}
+
+TEST(HostsFile, NamesTheTask) {
+  EXPECT_EQ(hosts_file("ip-10-0-1-5", "10.0.1.5"), "127.0.0.1 localhost\n10.0.1.5 ip-10-0-1-5\n");
+  EXPECT_EQ(hosts_file("x", ""), "127.0.0.1 localhost\n");
+}
+
+}  // namespace
+}  // namespace berth::runtime
