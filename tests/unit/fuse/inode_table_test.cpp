@@ -1,0 +1,179 @@
+#include "fuse/inode_table.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include <gtest/gtest.h>
+
+namespace berth::fuse {
+namespace {
+
+class InodeTables : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "berth-inodes-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    path_ = name;
+    make_table(1);
+    ASSERT_TRUE(table_->create(opened("")));
+  }
+  void TearDown() override { std::filesystem::remove_all(path_); }
+
+  void make_table(MountNumber number) {
+    table_ = std::make_unique<InodeTable>(survival_, "share/1", number, cache_, coherence_);
+  }
+  UniqueFd opened(const std::string& name) const {
+    return UniqueFd(open((path_ / name).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  }
+  struct stat stat_of(const std::string& name) const {
+    struct stat attributes {};
+    EXPECT_EQ(lstat((path_ / name).c_str(), &attributes), 0);
+    return attributes;
+  }
+  Ino retain(const std::string& name) {
+    const auto ino = table_->retain(opened(name), stat_of(name));
+    EXPECT_TRUE(ino);
+    return ino.value_or(0);
+  }
+  std::string make_file(const std::string& name) const {
+    std::ofstream(path_ / name) << name;
+    return name;
+  }
+  ino_t number_behind(Ino ino) {
+    struct stat attributes {};
+    const auto reach = table_->reach(ino);
+    return reach && fstat(reach->fd(), &attributes) == 0 ? attributes.st_ino : 0;
+  }
+
+  std::filesystem::path path_;
+  VolatileSurvival survival_;
+  DescriptorCache cache_{2};
+  Coherence coherence_;
+  std::unique_ptr<InodeTable> table_;
+};
+
+TEST_F(InodeTables, TheRootIsNodeidOneAndIsNeverForgotten) {
+  table_->forget(kRootIno, 1000);
+  EXPECT_EQ(number_behind(kRootIno), stat_of("").st_ino);
+}
+
+TEST_F(InodeTables, OneInodeHasOneNodeidUnderAllItsNames) {
+  make_file("a");
+  std::filesystem::create_hard_link(path_ / "a", path_ / "b");
+  EXPECT_EQ(retain("a"), retain("b"));
+  EXPECT_EQ(table_->size(), 2U);
+}
+
+TEST_F(InodeTables, AnInodeLivesUntilTheLastLookupIsReturned) {
+  const Ino ino = retain(make_file("a"));
+  retain("a");
+  table_->forget(ino, 1);
+  EXPECT_EQ(number_behind(ino), stat_of("a").st_ino);
+  table_->forget(ino, 1);
+  EXPECT_EQ(number_behind(ino), 0U);
+  EXPECT_EQ(table_->size(), 1U);
+}
+
+TEST_F(InodeTables, AForgottenNodeidIsNotGivenToAnotherInode) {
+  const Ino old = retain(make_file("a"));
+  table_->forget(old, 1);
+  const Ino fresh = retain(make_file("b"));
+  EXPECT_NE(old, fresh);
+  ASSERT_FALSE(table_->reach(old));
+  EXPECT_EQ(table_->reach(old).error(), Errno{ESTALE});
+}
+
+TEST_F(InodeTables, ForgedNodeidsAreStale) {
+  for (const Ino forged : {Ino{0}, Ino{2}, Ino{77}, ~Ino{0}, Ino{1} << 32U, (Ino{5} << 32U) | 1U, Ino{1} << 31U}) {
+    const auto reach = table_->reach(forged);
+    ASSERT_FALSE(reach) << forged;
+    EXPECT_EQ(reach.error(), Errno{ESTALE});
+    table_->forget(forged, 1);
+  }
+}
+
+TEST_F(InodeTables, MoreInodesThanCachedDescriptorsAreAllReached) {
+  std::vector<Ino> inos;
+  for (int i = 0; i < 500; ++i) inos.push_back(retain(make_file(std::to_string(i))));
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_EQ(number_behind(inos[static_cast<std::size_t>(i)]), stat_of(std::to_string(i)).st_ino);
+  }
+}
+
+TEST_F(InodeTables, AnInodeIsFoundAfterItWasRenamed) {
+  const Ino ino = retain(make_file("a"));
+  cache_.drop_mount(1);
+  std::filesystem::rename(path_ / "a", path_ / "b");
+  EXPECT_EQ(number_behind(ino), stat_of("b").st_ino);
+}
+
+TEST_F(InodeTables, APinnedInodeIsReachedWithoutAName) {
+  const Ino ino = retain(make_file("a"));
+  const auto number = stat_of("a").st_ino;
+  table_->pin(ino, opened("a"));
+  std::filesystem::remove(path_ / "a");
+  cache_.drop_mount(1);
+  EXPECT_EQ(number_behind(ino), number);
+}
+
+TEST_F(InodeTables, TheNextDaemonFindsTheSameNodeids) {
+  make_file("gone");
+  const Ino ino = retain(make_file("a"));
+  const Ino gone = retain("gone");
+  table_->forget(gone, 1);
+  table_.reset();
+  make_table(1);
+  const auto names = survival_.regions();
+  ASSERT_TRUE(table_->adopt({names.begin(), names.end()}));
+  EXPECT_EQ(number_behind(kRootIno), stat_of("").st_ino);
+  EXPECT_EQ(number_behind(ino), stat_of("a").st_ino);
+  EXPECT_EQ(retain("a"), ino);
+  EXPECT_FALSE(table_->reach(gone));
+}
+
+TEST_F(InodeTables, AnInodeNumberUsedAgainGetsANodeidOfItsOwn) {
+  const Ino old = retain(make_file("a"));
+  if (table_->record(old)->handle_size == 0) GTEST_SKIP() << "file handles do not work here: the number can't be used again";
+  struct stat other = stat_of(make_file("b"));
+  other.st_ino = stat_of("a").st_ino;  // as if the number had been used again
+  const auto fresh = table_->retain(opened("b"), other);
+  ASSERT_TRUE(fresh);
+  EXPECT_NE(*fresh, old);
+}
+
+TEST(Coherence, RevokesTheFirstKnowerWhenASecondMountComes) {
+  Coherence coherence;
+  std::vector<Ino> revoked;
+  coherence.join(1, [&](Ino ino, bool) { revoked.push_back(ino); });
+  coherence.join(2, [](Ino, bool) {});
+  const InodeKey key{7, 8};
+  coherence.know(key, 1, 100, false);
+  EXPECT_TRUE(coherence.known_alone(key, 1));
+  EXPECT_FALSE(coherence.known_alone(key, 2));
+  EXPECT_TRUE(revoked.empty());
+  coherence.know(key, 2, 200, false);
+  EXPECT_EQ(revoked, std::vector<Ino>{100});
+  EXPECT_FALSE(coherence.known_alone(key, 1));
+  EXPECT_FALSE(coherence.known_alone(key, 2));
+}
+
+TEST(Coherence, LetsTheLastKnowerCacheAgain) {
+  Coherence coherence;
+  const InodeKey key{7, 8};
+  coherence.know(key, 1, 100, false);
+  coherence.know(key, 2, 200, false);
+  coherence.unknow(key, 1, 100);
+  EXPECT_TRUE(coherence.known_alone(key, 2));
+  coherence.know(key, 3, 300, false);
+  coherence.leave(3);
+  EXPECT_TRUE(coherence.known_alone(key, 2));
+}
+
+}  // namespace
+}  // namespace berth::fuse
