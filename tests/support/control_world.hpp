@@ -1,8 +1,8 @@
 // A real control plane over a real store in a directory of its own, with a clock and chance that the test holds.
 #pragma once
 
-#include <filesystem>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -57,8 +57,10 @@ class ControlWorld {
     Network network;
     decide([&](control::Control& c) {
       network.vpc = c.cluster.create_vpc(c.random, *cluster_sim::parse_cidr("10.0.0.0/16"), {}).value();
-      network.subnet_a = c.cluster.create_subnet(c.random, network.vpc, "us-east-1a", *cluster_sim::parse_cidr("10.0.1.0/24"), {}).value();
-      network.subnet_b = c.cluster.create_subnet(c.random, network.vpc, "us-east-1b", *cluster_sim::parse_cidr("10.0.2.0/24"), {}).value();
+      network.subnet_a =
+          c.cluster.create_subnet(c.random, network.vpc, "us-east-1a", *cluster_sim::parse_cidr("10.0.1.0/24"), {}).value();
+      network.subnet_b =
+          c.cluster.create_subnet(c.random, network.vpc, "us-east-1b", *cluster_sim::parse_cidr("10.0.2.0/24"), {}).value();
     });
     return network;
   }

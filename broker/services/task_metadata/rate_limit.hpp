@@ -1,6 +1,7 @@
 // A token bucket a key: `burst` at once, `steady` a second after that. Not thread-safe; time comes in as an argument.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
 
@@ -16,6 +17,7 @@ class RateLimit {
   bool allow(const std::string& key, TimePoint now);
   // Forgets the keys that begin with `prefix`.
   void forget(const std::string& prefix);
+  std::size_t size() const { return buckets_.size(); }
 
  private:
   struct Bucket {

@@ -129,8 +129,8 @@ TEST(CatalogCodec, EveryKindOfRecordSurvivesTheStore) {
 TEST(CatalogCodec, AnAccessPointsIdentityAndRootComeBack) {
   Catalog catalog, second;
   catalog.put(an_access_point());
-  ASSERT_TRUE(control::restore_catalog_record(
-      second, "access-point", control::encode_catalog_record(catalog, {"access-point", "fsap-1"}).value()));
+  ASSERT_TRUE(control::restore_catalog_record(second, "access-point",
+                                              control::encode_catalog_record(catalog, {"access-point", "fsap-1"}).value()));
   const auto* record = second.find(AccessPointId("fsap-1"));
   ASSERT_NE(record, nullptr);
   EXPECT_EQ(record->identity->gid, 1001U);

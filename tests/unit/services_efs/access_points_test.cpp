@@ -26,17 +26,18 @@ TEST_F(AccessPoints, OneSaysItsRootAndItsIdentity) {
   const auto id = made["AccessPointId"].get<std::string>();
   const auto described = must("DescribeAccessPoints", {{"AccessPointId", id}})["AccessPoints"];
   ASSERT_THAT(described, SizeIs(1));
-  EXPECT_EQ(described[0], Json({{"AccessPointArn", "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/" + id},
-                                {"AccessPointId", id},
-                                {"ClientToken", "c"},
-                                {"FileSystemId", file_system},
-                                {"LifeCycleState", "available"},
-                                {"Name", "service"},
-                                {"OwnerId", "123456789012"},
-                                {"PosixUser", {{"Uid", 1000}, {"Gid", 1001}, {"SecondaryGids", {7}}}},
-                                {"RootDirectory",
-                                 {{"Path", "/service"}, {"CreationInfo", {{"OwnerUid", 1000}, {"OwnerGid", 1001}, {"Permissions", "0750"}}}}},
-                                {"Tags", {{{"Key", "Name"}, {"Value", "service"}}}}}));
+  EXPECT_EQ(described[0],
+            Json({{"AccessPointArn", "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/" + id},
+                  {"AccessPointId", id},
+                  {"ClientToken", "c"},
+                  {"FileSystemId", file_system},
+                  {"LifeCycleState", "available"},
+                  {"Name", "service"},
+                  {"OwnerId", "123456789012"},
+                  {"PosixUser", {{"Uid", 1000}, {"Gid", 1001}, {"SecondaryGids", {7}}}},
+                  {"RootDirectory",
+                   {{"Path", "/service"}, {"CreationInfo", {{"OwnerUid", 1000}, {"OwnerGid", 1001}, {"Permissions", "0750"}}}}},
+                  {"Tags", {{{"Key", "Name"}, {"Value", "service"}}}}}));
 }
 
 TEST_F(AccessPoints, WithoutARootOneIsTheWholeFileSystem) {
@@ -82,7 +83,8 @@ TEST_F(AccessPoints, ADeletedOneIsGone) {
 class FileSystemPolicies : public AccessPoints {
  protected:
   api::Outcome<Json> put(const std::string& policy, bool bypass = false) {
-    return call("PutFileSystemPolicy", {{"FileSystemId", file_system}, {"Policy", policy}, {"BypassPolicyLockoutSafetyCheck", bypass}});
+    return call("PutFileSystemPolicy",
+                {{"FileSystemId", file_system}, {"Policy", policy}, {"BypassPolicyLockoutSafetyCheck", bypass}});
   }
 };
 
@@ -102,16 +104,17 @@ TEST_F(FileSystemPolicies, OneThatNamesNoResourceGetsItsFileSystem) {
 }
 
 TEST_F(FileSystemPolicies, WhatCanNotBeUnderstoodIsRefusedWhenItIsPut) {
-  for (const char* policy : {
-           "not json",
-           "{}",
-           R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "elasticfilesystem:ClientMount"}]})",
-           R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}]})",
-           R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:ClientMount",
+  for (
+      const char* policy : {
+          "not json",
+          "{}",
+          R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "elasticfilesystem:ClientMount"}]})",
+          R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}]})",
+          R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:ClientMount",
                "Condition": {"NoSuchOperator": {"aws:SecureTransport": "true"}}}]})",
-           R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:ClientMount",
+          R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "elasticfilesystem:ClientMount",
                "Resource": "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-0123456789abcdef0"}]})",
-       }) {
+      }) {
     const auto answer = put(policy);
     ASSERT_FALSE(answer) << policy;
     EXPECT_EQ(answer.error().code, "InvalidPolicyException") << policy;

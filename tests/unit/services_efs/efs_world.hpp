@@ -22,18 +22,16 @@ class EfsWorld : public ::testing::Test {
 
   Parts parts() {
     return {.plane = world.plane(),
-            .backing = {.make =
-                            [this](const fuse::FileSystemId& id) -> Result<> {
-                              if (disk_is_full) return fail(Code::io, "no space left on device");
-                              directories.insert(id.str());
-                              return {};
-                            },
-                        .remove =
-                            [this](const fuse::FileSystemId& id) -> Result<> {
-                              if (disk_is_full) return fail(Code::io, "no space left on device");
-                              directories.erase(id.str());
-                              return {};
-                            },
+            .backing = {.make = [this](const fuse::FileSystemId& id) -> Result<> {
+                          if (disk_is_full) return fail(Code::io, "no space left on device");
+                          directories.insert(id.str());
+                          return {};
+                        },
+                        .remove = [this](const fuse::FileSystemId& id) -> Result<> {
+                          if (disk_is_full) return fail(Code::io, "no space left on device");
+                          directories.erase(id.str());
+                          return {};
+                        },
                         .measure = [](const fuse::FileSystemId&) -> Result<std::uint64_t> { return 8192; }},
             .access_changed = [this] { ++access_changes; }};
   }
@@ -66,7 +64,9 @@ class EfsWorld : public ::testing::Test {
     return c;
   }
 
-  std::string make_file_system(const std::string& token = "t") { return must("CreateFileSystem", {{"CreationToken", token}})["FileSystemId"]; }
+  std::string make_file_system(const std::string& token = "t") {
+    return must("CreateFileSystem", {{"CreationToken", token}})["FileSystemId"];
+  }
 
   testing::ControlWorld world;
   std::set<std::string> directories;

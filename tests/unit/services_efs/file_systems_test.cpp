@@ -12,9 +12,8 @@ using ::testing::StartsWith;
 class FileSystems : public EfsWorld {};
 
 TEST_F(FileSystems, ANewOneIsCreatingInItsAnswerAndAvailableAfterIt) {
-  const auto created = must("CreateFileSystem", {{"CreationToken", "demo"},
-                                                 {"Encrypted", true},
-                                                 {"Tags", {{{"Key", "Name"}, {"Value", "demo"}}}}});
+  const auto created = must("CreateFileSystem",
+                            {{"CreationToken", "demo"}, {"Encrypted", true}, {"Tags", {{{"Key", "Name"}, {"Value", "demo"}}}}});
   EXPECT_EQ(created["LifeCycleState"], "creating");
   EXPECT_EQ(created["OwnerId"], testing::kAccount);
   EXPECT_EQ(created["Name"], "demo");
@@ -56,7 +55,8 @@ TEST_F(FileSystems, ADirectoryThatCanNotBeMadeLeavesNothingBehind) {
 TEST_F(FileSystems, ThroughputFiguresGoWithProvisionedOnly) {
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ThroughputMode", "provisioned"}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ProvisionedThroughputInMibps", 5.0}}), "BadRequest");
-  EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ThroughputMode", "elastic"}, {"PerformanceMode", "maxIO"}}), "BadRequest");
+  EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ThroughputMode", "elastic"}, {"PerformanceMode", "maxIO"}}),
+            "BadRequest");
   const auto made = must("CreateFileSystem",
                          {{"CreationToken", "a"}, {"ThroughputMode", "provisioned"}, {"ProvisionedThroughputInMibps", 5.0}});
   EXPECT_EQ(made["ProvisionedThroughputInMibps"], 5.0);
@@ -68,7 +68,8 @@ TEST_F(FileSystems, ThroughputFiguresGoWithProvisionedOnly) {
 TEST_F(FileSystems, WhatBerthCanNotDoIsRefusedAndNotPromised) {
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"Backup", true}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"KmsKeyId", "alias/x"}}), "BadRequest");
-  EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"AvailabilityZoneName", "eu-north-1a"}}), "UnsupportedAvailabilityZone");
+  EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"AvailabilityZoneName", "eu-north-1a"}}),
+            "UnsupportedAvailabilityZone");
   EXPECT_TRUE(directories.empty());
 }
 

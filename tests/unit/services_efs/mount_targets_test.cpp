@@ -70,7 +70,8 @@ TEST_F(MountTargets, AnAddressMustBeFreeAndOfTheSubnet) {
 
 TEST_F(MountTargets, WhatTheyReferToMustBeThere) {
   EXPECT_EQ(code_of("CreateMountTarget", in(cluster_sim::SubnetId("subnet-0123456789abcdef0"))), "SubnetNotFound");
-  EXPECT_EQ(code_of("CreateMountTarget", {{"FileSystemId", "fs-0123456789abcdef0"}, {"SubnetId", network.subnet_a.str()}}), "FileSystemNotFound");
+  EXPECT_EQ(code_of("CreateMountTarget", {{"FileSystemId", "fs-0123456789abcdef0"}, {"SubnetId", network.subnet_a.str()}}),
+            "FileSystemNotFound");
   auto input = in(network.subnet_a);
   input["SecurityGroups"] = {"sg-0123456789abcdef0"};
   EXPECT_EQ(code_of("CreateMountTarget", input), "SecurityGroupNotFound");
@@ -89,8 +90,10 @@ TEST_F(MountTargets, AFileSystemWithOneCanNotBeDeleted) {
 }
 
 TEST_F(MountTargets, OfAOneZoneFileSystemIsInItsZone) {
-  const auto one_zone = must("CreateFileSystem", {{"CreationToken", "one"}, {"AvailabilityZoneName", "us-east-1b"}})["FileSystemId"];
-  EXPECT_EQ(code_of("CreateMountTarget", {{"FileSystemId", one_zone}, {"SubnetId", network.subnet_a.str()}}), "AvailabilityZonesMismatch");
+  const auto one_zone =
+      must("CreateFileSystem", {{"CreationToken", "one"}, {"AvailabilityZoneName", "us-east-1b"}})["FileSystemId"];
+  EXPECT_EQ(code_of("CreateMountTarget", {{"FileSystemId", one_zone}, {"SubnetId", network.subnet_a.str()}}),
+            "AvailabilityZonesMismatch");
   must("CreateMountTarget", {{"FileSystemId", one_zone}, {"SubnetId", network.subnet_b.str()}});
 }
 
@@ -104,7 +107,8 @@ TEST_F(MountTargets, DescribeTakesExactlyOneSelector) {
 
 TEST_F(MountTargets, SecurityGroupsCanBeChanged) {
   cluster_sim::SecurityGroupId group;
-  world.decide([&](control::Control& c) { group = c.cluster.create_security_group(c.random, network.vpc, "nfs", "nfs", {}).value(); });
+  world.decide(
+      [&](control::Control& c) { group = c.cluster.create_security_group(c.random, network.vpc, "nfs", "nfs", {}).value(); });
   const auto id = must("CreateMountTarget", in(network.subnet_a))["MountTargetId"];
   must("ModifyMountTargetSecurityGroups", {{"MountTargetId", id}, {"SecurityGroups", {group.str()}}});
   EXPECT_EQ(must("DescribeMountTargetSecurityGroups", {{"MountTargetId", id}})["SecurityGroups"], Json::array({group.str()}));
