@@ -1,6 +1,7 @@
 #include "broker/keeper/descriptors.hpp"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,12 @@ std::vector<int> open_descriptors() {
   ::closedir(folder);
   std::ranges::sort(open);
   return open;
+}
+
+KnownDescriptor know(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return {.fd = fd};
+  return {.fd = fd, .device = status.st_dev, .inode = status.st_ino};
 }
 
 void close_all_but(const std::vector<int>& kept) {

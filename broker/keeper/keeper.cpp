@@ -61,7 +61,7 @@ class Keeper {
   const DaemonMain& daemon_main_;
   UniqueFd lock_, exits_signal_;
   SharedTable::Pointer table_;
-  std::vector<int> own_;  // open before the first daemon, and the keeper's
+  std::vector<KnownDescriptor> own_;  // open before the first daemon, and the keeper's
   sigset_t signals_{}, signals_before_{};
   RestartPolicy policy_{options_.restarts};
   pid_t daemon_ = -1;
@@ -91,7 +91,7 @@ Result<> Keeper::begin() {
   table_ = std::move(*table);
   exits_signal_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   if (!exits_signal_) return fail_errno(errno, "make an event descriptor");
-  own_ = open_descriptors();
+  for (const int fd : open_descriptors()) own_.push_back(know(fd));
 
   // An ignored SIGCHLD, inherited from who started us, would reap the children without a word.
   std::signal(SIGCHLD, SIG_DFL);
@@ -175,7 +175,10 @@ bool Keeper::sit_out(Milliseconds delay) {
 // What the dead daemon had open is open here too: clients would wait for answers, readers for the end of pipes.
 void Keeper::clear_descriptors() {
   std::vector<int> kept = table_->surviving_descriptors();
-  kept.insert(kept.end(), own_.begin(), own_.end());
+  // A daemon may close what it inherited (the descriptor on which it said that it is ready), and open something there.
+  for (const KnownDescriptor& own : own_) {
+    if (know(own.fd) == own) kept.push_back(own.fd);
+  }
   std::ranges::sort(kept);
   close_all_but(kept);
 }

@@ -27,8 +27,8 @@ using DaemonMain = std::function<int(Survival& survival, ChildExits& exits)>;
 
 // Returns the exit code of the daemon; 128 + signal when it died of a signal that the keeper had passed on, or too often. Fails
 // where the keeper can't begin: the state directory is taken, no rights. SIGTERM, SIGINT and SIGHUP are passed on to the daemon;
-// a daemon whose keeper dies gets SIGTERM. Descriptors that are open when it is called stay open for all daemons; of later ones
-// those that Survival keeps. To be called from a process with one thread.
+// a daemon whose keeper dies gets SIGTERM. Descriptors that are open when it is called stay open for all daemons until one closes
+// them; of later ones those that Survival keeps. To be called from a process with one thread.
 Result<int> run(const KeeperOptions& options, const DaemonMain& daemon_main);
 
 }  // namespace berth::keeper

@@ -37,6 +37,7 @@ class Pipe {
     char byte = '\0';
     return ::read(ends_[0], &byte, 1) == 1 ? byte : '\0';
   }
+  int writer() const { return ends_[1]; }
   void close_writer() {
     if (ends_[1] >= 0) ::close(ends_[1]);
     ends_[1] = -1;

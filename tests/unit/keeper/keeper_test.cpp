@@ -118,6 +118,19 @@ TEST(Keeper, WhatWasOpenBeforeItStaysOpen) {
   EXPECT_EQ(keeper.wait(), 42);
 }
 
+TEST(Keeper, ANumberThatADaemonTookOverFromWhatWasOpenBeforeIsClosed) {
+  Pipe before;
+  KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
+    auto& number = surviving<int>(survival, "number");
+    if (survival.restarts() > 0) return is_open(number) ? 1 : 42;
+    const int other = ::eventfd(0, 0);
+    number = before.writer();
+    if (::dup2(other, number) != number) return 2;
+    die();
+  }, patient()};
+  EXPECT_EQ(keeper.wait(), 42);
+}
+
 TEST(Keeper, AKilledDaemonsPeersSeeTheirConnectionsEnd) {
   const Pipe ready;
   std::array<int, 2> names{};
