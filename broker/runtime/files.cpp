@@ -1,13 +1,13 @@
 #include "broker/runtime/files.hpp"
 
 #include <fcntl.h>
-#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "broker/base/unique_fd.hpp"
+#include "broker/runtime/process.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -20,38 +20,6 @@ Result<> write_all(int fd, std::string_view text, const std::string& path) {
     text.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
-}
-
-// Empties the directory open at `fd`, staying on `device`.
-Result<> remove_entries(UniqueFd fd, dev_t device, const std::string& path) {
-  DIR* directory = ::fdopendir(fd.get());
-  if (directory == nullptr) return fail_errno(errno, "read `" + path + "`");
-  const int own = fd.release();  // closedir closes it
-  Result<> result;
-  while (const dirent* entry = ::readdir(directory)) {
-    const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    if (::unlinkat(own, name.c_str(), 0) == 0 || errno == ENOENT) continue;
-    if (::unlinkat(own, name.c_str(), AT_REMOVEDIR) == 0) continue;
-    if (errno == EBUSY) {  // a mount, perhaps of our own share: opening it would ask this very process
-      result = fail(Code::failed_precondition, "`{}/{}` is a mount", path, name);
-      continue;
-    }
-    UniqueFd child(::openat(own, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    struct stat info {};
-    if (!child || ::fstat(child.get(), &info) != 0) {
-      result = fail_errno(errno, "remove `" + path + "/" + name + "`");
-      continue;
-    }
-    if (info.st_dev != device) {
-      result = fail(Code::failed_precondition, "`{}/{}` is a mount", path, name);
-      continue;
-    }
-    if (auto emptied = remove_entries(std::move(child), device, path + "/" + name); !emptied) result = emptied;
-    if (::unlinkat(own, name.c_str(), AT_REMOVEDIR) != 0) result = fail_errno(errno, "remove `" + path + "/" + name + "`");
-  }
-  ::closedir(directory);
-  return result;
 }
 
 }  // namespace
@@ -106,12 +74,9 @@ Result<> make_directories(const std::string& path, mode_t mode) {
 }
 
 Result<> remove_tree(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat info {};
-  if (!fd || ::fstat(fd.get(), &info) != 0) return fail_errno(errno, "remove `" + path + "`");
-  if (auto emptied = remove_entries(std::move(fd), info.st_dev, path); !emptied) return emptied;
-  if (::rmdir(path.c_str()) != 0) return fail_errno(errno, "remove `" + path + "`");
+  // A task may have nested directories deeper than our stack or our descriptors last: rm(1) is made for that.
+  auto removed = run_checked({.arguments = {"rm", "--recursive", "--force", "--one-file-system", "--", path}});
+  if (!removed) return fail(removed.error());
   return {};
 }
 

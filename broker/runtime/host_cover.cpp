@@ -20,10 +20,6 @@
 namespace berth::runtime {
 namespace {
 
-bool is_below(std::string_view path, std::string_view directory) {
-  return path == directory || (path.starts_with(directory) && path.size() > directory.size() && path[directory.size()] == '/');
-}
-
 // Real paths of those that exist, patterns expanded.
 std::set<std::string> existing(const std::vector<std::string>& patterns) {
   std::set<std::string> found;

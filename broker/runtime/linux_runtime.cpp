@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <set>
 
 #include "broker/base/log.hpp"
@@ -47,6 +49,11 @@ std::vector<std::string> names_in(const std::string& path) {
   return names;
 }
 
+std::string real_path(const std::string& path) {
+  char real[PATH_MAX];
+  return ::realpath(path.c_str(), real) != nullptr ? std::string(real) : path;
+}
+
 Result<> check_host() {
   if (::geteuid() != 0) return fail(Code::permission_denied, "tasks need root: start Berth as root");
   auto mounts = mount_table();
@@ -78,8 +85,9 @@ Result<> LinuxRuntime::open(const Options& options, fuse::Share& share) {
   if (!cgroups) return fail(cgroups.error());
   cgroups_ = std::make_unique<Cgroups>(std::move(*cgroups));
 
-  std::vector<std::string> hidden = options.hidden_paths;
-  hidden.push_back(options.state_directory);
+  std::vector<std::string> hidden;
+  for (const std::string& path : options.hidden_paths) hidden.push_back(real_path(path));
+  hidden.push_back(real_path(options.state_directory));
   auto roots = RootFileSystems::open(paths_, hidden);
   if (!roots) return fail(roots.error());
   roots_ = std::move(*roots);

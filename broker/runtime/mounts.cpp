@@ -74,6 +74,11 @@ bool is_namespace_mount(const std::string& path) {
   return ::statfs(path.c_str(), &info) == 0 && info.f_type == kNsfsMagic;
 }
 
+bool is_below(std::string_view path, std::string_view directory) {
+  if (path == directory || directory == "/") return true;
+  return path.starts_with(directory) && path.size() > directory.size() && path[directory.size()] == '/';
+}
+
 std::string overlay_escaped(std::string_view path) {
   std::string result;
   for (const char c : path) {

@@ -29,6 +29,9 @@ void detach_mount(const std::string& target) noexcept;
 // Is a network namespace bound here, in this mount namespace?
 bool is_namespace_mount(const std::string& path);
 
+// Is `path` this directory, or in it? By their text.
+bool is_below(std::string_view path, std::string_view directory);
+
 // A path as overlayfs' lowerdir= and upperdir= options want it: `\`, `:` and `,` escaped.
 std::string overlay_escaped(std::string_view path);
 

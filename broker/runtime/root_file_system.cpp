@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 
 #include "broker/base/log.hpp"
 #include "broker/base/unique_fd.hpp"
@@ -54,7 +56,22 @@ Result<std::unique_ptr<RootFileSystems>> RootFileSystems::open(const Paths& path
   auto cover = make_host_cover(layer, hidden_paths);
   if (!cover) return fail(cover.error().within("hide the host's secrets"));
   result->cover_ = std::move(*cover);
+  result->hidden_paths_ = hidden_paths;
   return result;
+}
+
+// A directory of the host is no way around what `host` hides: neither the state directory nor what holds it, nor the kernel's.
+Result<std::string> RootFileSystems::checked_directory(const std::string& path) const {
+  char real[PATH_MAX];
+  if (::realpath(path.c_str(), real) == nullptr) return fail_errno(errno, "`" + path + "`");
+  for (const std::string& hidden : hidden_paths_)
+    if (is_below(real, hidden) || is_below(hidden, real))
+      return fail(Code::permission_denied, "`{}` is no image: it holds or lies in `{}`", path, hidden);
+  for (const char* secret : {"/proc", "/sys", "/dev", "/run"})
+    if (is_below(real, secret)) return fail(Code::permission_denied, "`{}` is no image: it lies in `{}`", path, secret);
+  for (const char* secret : {"/root", "/home", "/etc"})
+    if (is_below(secret, real)) return fail(Code::permission_denied, "`{}` is no image: it holds `{}`; use `host` for the host's root", path, secret);
+  return std::string(real);
 }
 
 Result<> RootFileSystems::mount_overlay(const std::vector<std::string>& layers, const std::string& bundle) {
@@ -78,7 +95,12 @@ Result<RootFileSystems::Prepared> RootFileSystems::prepare(const std::string& im
   std::vector<std::string> layers;
   switch (reference->kind) {
     case ImageReference::Kind::host: layers = {cover_.layer, "/"}; break;
-    case ImageReference::Kind::directory: layers = {reference->path}; break;
+    case ImageReference::Kind::directory: {
+      auto directory = checked_directory(reference->path);
+      if (!directory) return fail(directory.error().within("CannotPullContainerError"));
+      layers = {std::move(*directory)};
+      break;
+    }
     case ImageReference::Kind::oci_layout: {
       const std::lock_guard lock(unpacking_);
       auto unpacked = unpack_layout(*reference, paths_.images());

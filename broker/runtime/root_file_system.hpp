@@ -16,6 +16,7 @@ namespace berth::runtime {
 
 class RootFileSystems {
  public:
+  // `hidden_paths` are hidden in `host` images and refused as, or in, directory images.
   static Result<std::unique_ptr<RootFileSystems>> open(const Paths& paths, const std::vector<std::string>& hidden_paths);
 
   struct Prepared {
@@ -32,7 +33,10 @@ class RootFileSystems {
   explicit RootFileSystems(const Paths& paths) : paths_(paths) {}
   Result<> mount_overlay(const std::vector<std::string>& layers, const std::string& bundle);
 
+  Result<std::string> checked_directory(const std::string& path) const;
+
   const Paths paths_;
+  std::vector<std::string> hidden_paths_;
   HostCover cover_;
   std::mutex unpacking_;  // one image at a time, so that none is unpacked twice
 };

@@ -76,8 +76,8 @@ class Runtime {
   // Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads, one at a time for a task.
   static Result<std::unique_ptr<Runtime>> start(const Options& options, fuse::Share& share, Survival& survival, ChildExits& exits,
                                                 Handlers handlers);
-  // Tasks that run go on: the next daemon adopts them. No handler is called any more when it returns. `exits` must have been
-  // destroyed before, or not call back any more.
+  // Tasks that run go on: the next daemon adopts them. No handler is called any more when it returns; `exits` may still call
+  // back.
   virtual ~Runtime() = default;
 
   // The network of the VPC must be known before a task of it starts: the bridge answers as `gateway` of each subnet.

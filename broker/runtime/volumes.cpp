@@ -7,23 +7,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <string_view>
 
 #include "broker/runtime/files.hpp"
 #include "broker/runtime/mounts.hpp"
 
 namespace berth::runtime {
-namespace {
-
-bool overlaps(std::string_view a, std::string_view b) {
-  const auto inside = [](std::string_view path, std::string_view directory) {
-    return path == directory || directory == "/" || (path.starts_with(directory) && path[directory.size()] == '/');
-  };
-  return inside(a, b) || inside(b, a);
-}
-
-}  // namespace
-
 Result<> Volumes::prepare(const TaskLaunch& task) {
   for (const Volume& volume : task.volumes) {
     const std::string target = paths_.volume(task.id, volume.name);
@@ -57,7 +45,7 @@ Result<> Volumes::bind_host(const std::string& source, const std::string& target
   char real[PATH_MAX];
   if (::realpath(source.c_str(), real) == nullptr) return fail_errno(errno, "host path `" + source + "`");
   for (const std::string& refused : refused_)
-    if (overlaps(real, refused)) return fail(Code::permission_denied, "Berth mounts `{}` into no task: it holds or lies in `{}`", source, refused);
+    if (is_below(real, refused) || is_below(refused, real)) return fail(Code::permission_denied, "Berth mounts `{}` into no task: it holds or lies in `{}`", source, refused);
   // The tree is taken now: who changes the path later changes nothing for the task.
   const UniqueFd tree(::open_tree(AT_FDCWD, real, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW));
   if (!tree) return fail_errno(errno, "open_tree `" + source + "`");

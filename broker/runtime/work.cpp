@@ -52,10 +52,11 @@ void WorkPool::run() {
 }
 
 void Strand::post(WorkPool::Work work) {
+  std::deque<WorkPool::Work> dropped;  // dies outside the lock
   const std::lock_guard lock(mutex_);
   queue_.push_back(std::move(work));
   if (std::exchange(running_, true)) return;
-  pool_->submit([self = shared_from_this()] { self->run_one(); });
+  if (!pool_->submit([self = shared_from_this()] { self->run_one(); })) dropped.swap(queue_);
 }
 
 void Strand::clear() {
@@ -77,7 +78,7 @@ void Strand::run_one() {
   if (queue_.empty()) {
     running_ = false;
   } else {
-    pool_->submit([self = shared_from_this()] { self->run_one(); });
+    (void)pool_->submit([self = shared_from_this()] { self->run_one(); });
   }
 }
 

@@ -1,5 +1,6 @@
 // Images: directories and OCI layouts.
 #include <gmock/gmock.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,11 +20,20 @@ class ImageTest : public RuntimeTest {
   void SetUp() override {
     RuntimeTest::SetUp();
     if (IsSkipped()) return;
+    char directory[] = "/tmp/berth-images-XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    images_ = directory;
     if (::access("/usr/bin/busybox", X_OK) != 0) GTEST_SKIP() << "needs busybox";
+  }
+  void TearDown() override {
+    RuntimeTest::TearDown();
+    if (!images_.empty()) {
+      EXPECT_TRUE(remove_tree(images_));
+    }
   }
   // A root file system of busybox alone.
   std::string busybox_root() {
-    const std::string root = state_ + "/images/root";
+    const std::string root = images_ + "/root";
     for (const char* directory : {"/bin", "/etc", "/tmp"}) EXPECT_TRUE(make_directories(root + directory));
     EXPECT_TRUE(run_checked({.arguments = {"cp", "-L", "/usr/bin/busybox", root + "/bin/busybox"}}));
     for (const char* name : {"sh", "ls", "cat", "id", "echo", "touch"}) EXPECT_EQ(::symlink("busybox", (root + "/bin/" + name).c_str()), 0);
@@ -39,12 +49,12 @@ class ImageTest : public RuntimeTest {
     return "sha256:" + hex;
   }
   std::string document(const std::string& text) {
-    EXPECT_TRUE(write_file(state_ + "/document", text));
-    return blob(state_ + "/document");
+    EXPECT_TRUE(write_file(images_ + "/document", text));
+    return blob(images_ + "/document");
   }
   std::string tar(const std::string& directory) {
-    EXPECT_TRUE(run_checked({.arguments = {"tar", "--create", "--gzip", "--file", state_ + "/layer.tar.gz", "--directory", directory, "."}}));
-    return blob(state_ + "/layer.tar.gz");
+    EXPECT_TRUE(run_checked({.arguments = {"tar", "--create", "--gzip", "--file", images_ + "/layer.tar.gz", "--directory", directory, "."}}));
+    return blob(images_ + "/layer.tar.gz");
   }
   void write_layout(const std::vector<std::string>& layers, const std::string& config) {
     std::string list;
@@ -55,7 +65,8 @@ class ImageTest : public RuntimeTest {
     EXPECT_TRUE(write_file(layout() + "/index.json", R"({"schemaVersion":2,"manifests":[{"digest":")" + manifest +
                                                          R"(","annotations":{"org.opencontainers.image.ref.name":"1.0"}}]})"));
   }
-  std::string layout() const { return state_ + "/images/layout"; }
+  std::string layout() const { return images_ + "/layout"; }
+  std::string images_;
   TaskLaunch task_from(const std::string& id, const std::string& image, const std::string& script) {
     TaskLaunch launch = shell_task(id, script);
     launch.containers[0].image = image;
@@ -70,7 +81,7 @@ TEST_F(ImageTest, ADirectoryIsARootFileSystemThatIsNotChanged) {
 }
 
 TEST_F(ImageTest, AnOciLayoutIsUnpackedWithItsWhiteoutsAndItsConfiguration) {
-  const std::string root = busybox_root(), second = state_ + "/images/second";
+  const std::string root = busybox_root(), second = images_ + "/second";
   ASSERT_TRUE(make_directories(second));
   ASSERT_TRUE(write_file(second + "/.wh.old", ""));
   ASSERT_TRUE(write_file(second + "/fresh", "fresh"));
@@ -85,7 +96,7 @@ TEST_F(ImageTest, AnOciLayoutIsUnpackedWithItsWhiteoutsAndItsConfiguration) {
 
 TEST_F(ImageTest, ALayerThatLeadsOutOfItsRootWritesNothingOutside) {
   const std::string root = busybox_root();
-  const std::string evil = state_ + "/evil.tar", target = state_ + "/escaped";
+  const std::string evil = images_ + "/evil.tar", target = images_ + "/escaped";
   // A link to the outside and a file through it, in one archive and over two layers; and a name with `..`.
   ASSERT_TRUE(run_checked({.arguments = {"python3", "-c",
                                          "import tarfile,io,sys\n"
@@ -98,7 +109,7 @@ TEST_F(ImageTest, ALayerThatLeadsOutOfItsRootWritesNothingOutside) {
                                          "layer(sys.argv[1]+'1', ('out', sys.argv[2]), ('out/escaped', None))\n"
                                          "layer(sys.argv[1]+'2', ('link', sys.argv[2]))\n"
                                          "layer(sys.argv[1]+'3', ('link/escaped', None))\n",
-                                         evil, state_}}));
+                                         evil, images_}}));
   write_layout({tar(root), blob(evil + "2"), blob(evil + "3")}, R"({"config":{}})");
   run(task_from("two-layers", layout(), "exit 0"));
   EXPECT_NE(::access(target.c_str(), F_OK), 0);
@@ -106,6 +117,14 @@ TEST_F(ImageTest, ALayerThatLeadsOutOfItsRootWritesNothingOutside) {
   runtime_->launch(task_from("one-layer", layout(), "exit 0"));
   reports_.wait_for(TaskId("one-layer"), "");
   EXPECT_NE(::access(target.c_str(), F_OK), 0);
+}
+
+TEST_F(ImageTest, ADirectoryThatHoldsSecretsIsNoImage) {
+  for (const std::string& image : {std::string("/"), std::string("/root"), std::string("/proc"), std::string("/tmp"), state_, state_ + "/runtime"}) {
+    const TaskLaunch launch = task_from("secret" + std::to_string(std::hash<std::string>{}(image) % 100'000), image, "exit 0");
+    runtime_->launch(launch);
+    EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("is no image")) << image;
+  }
 }
 
 TEST_F(ImageTest, ADamagedBlobIsRefused) {

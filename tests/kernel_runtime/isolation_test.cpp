@@ -1,14 +1,9 @@
 // What a task can't reach, and what limits hold.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <fstream>
-
-#include "broker/base/unique_fd.hpp"
-#include "broker/runtime/capabilities.hpp"
 #include "broker/runtime/files.hpp"
 #include "tests/kernel_runtime/runtime_fixture.hpp"
 
@@ -112,6 +107,15 @@ TEST_F(RuntimeTest, LimitsAreInTheCgroups) {
   }
   runtime_->stop(launch.id);
   reports_.wait_for(launch.id, "stopped");
+}
+
+// MKNOD is one of Docker's capabilities: it is the device cgroup that keeps the host's disks closed.
+TEST_F(RuntimeTest, ADeviceNodeOfTheHostsDiskCanNotBeOpened) {
+  struct stat root {};
+  ASSERT_EQ(::stat("/", &root), 0);
+  const std::string numbers = std::to_string(major(root.st_dev)) + " " + std::to_string(minor(root.st_dev));
+  EXPECT_THAT(run(shell_task("disk", "mknod /disk b " + numbers + " && echo made; head -c1 /disk | wc -c; mknod /null c 1 3 && echo x > /null && echo null works")),
+              AllOf(HasSubstr("stdout made"), HasSubstr("Operation not permitted"), HasSubstr("stdout 0"), HasSubstr("stdout null works")));
 }
 
 TEST_F(RuntimeTest, AForkBombStaysInItsTask) {

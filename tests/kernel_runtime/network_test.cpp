@@ -113,6 +113,15 @@ TEST_F(NetworkTest, ATaskWithoutANetworkStillHasItsEndpoint) {
   reports_.wait_for(TaskId("alone"), "stopped");
 }
 
+TEST_F(NetworkTest, ManyTasksStartAndEndAtOnce) {
+  constexpr unsigned kTasks = 24;
+  for (unsigned i = 0; i < kTasks; ++i)
+    runtime_->launch(networked_task("crowd" + std::to_string(i) + "-0123456789", "cat /sys/class/net/eth0/address", 1, 100 + i));
+  for (unsigned i = 0; i < kTasks; ++i) reports_.wait_for(TaskId("crowd" + std::to_string(i) + "-0123456789"), "stopped");
+  for (unsigned i = 0; i < kTasks; ++i)
+    EXPECT_EQ(output(TaskId("crowd" + std::to_string(i) + "-0123456789")), fmt::format("stdout 02:00:00:00:01:{:02x}\n", 100 + i));
+}
+
 TEST_F(NetworkTest, BridgeTasksGetAddressesOfDockersRange) {
   TaskLaunch launch = shell_task("bridge", "ip -4 -o address show eth0");
   launch.network = NetworkMode::bridge;

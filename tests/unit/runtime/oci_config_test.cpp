@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 #include "broker/runtime/capabilities.hpp"
 #include "broker/runtime/seccomp_profile.hpp"
 
@@ -28,7 +30,8 @@ struct OciConfig : ::testing::Test {
   }
   json config() const { return json::parse(oci_config(spec).value()); }
   json mount_at(const std::string& destination) const {
-    for (const json& mount : config()["mounts"])
+    const json whole = config();
+    for (const json& mount : whole["mounts"])
       if (mount["destination"] == destination) return mount;
     return nullptr;
   }
@@ -64,8 +67,9 @@ TEST_F(OciConfig, TheContainersEnvironmentWinsOverTheImages) {
 }
 
 TEST_F(OciConfig, SharesTheTasksNetworkAndNoOtherNamespace) {
-  for (const json& space : config()["linux"]["namespaces"]) EXPECT_EQ(space.contains("path"), space["type"] == "network") << space;
-  EXPECT_EQ(config()["linux"]["namespaces"].size(), 6u);
+  const json spaces = config()["linux"]["namespaces"];
+  for (const json& space : spaces) EXPECT_EQ(space.contains("path"), space["type"] == "network") << space;
+  EXPECT_EQ(spaces.size(), 6u);
 }
 
 TEST_F(OciConfig, MasksWhatDockerMasks) {
