@@ -21,7 +21,8 @@
 //     "platformVersion": "1.4.0"     Fargate only
 //     "platformFamily": "Linux"      Fargate only
 //     "networkConfiguration": {...}  NetworkConfiguration as it was given
-//     "propagateTags": "TASK_DEFINITION"
+//     "containerIds": * {"app": "<uuid>"}  the last part of each container's ARN,
+//                                    arn:aws:ecs:REGION:ACCOUNT:container/CLUSTER/TASK/<uuid>
 //   }
 //
 // Cluster: cluster_sim::EcsCluster::document: {"settings": [...], "configuration": {...}, "defaultCapacityProviderStrategy":
@@ -34,9 +35,10 @@
 namespace berth::services::ecs {
 
 inline constexpr std::string_view kTaskDefinitionKind = "task-definition";
-// The number of the family's last revision, ACTIVE or not; key: the family. Revisions are not used twice.
+// Which revisions a family has; key: the family. {"last": 3, "active": [3], "inactive": [1, 2], "deleting": []}; `last` is the
+// greatest number ever given: revisions are not used twice.
 inline constexpr std::string_view kFamilyKind = "task-definition-family";
-// What a RunTask with a client token answered; key: "<cluster>/<token>".
+// What a RunTask with a client token started; key: "<cluster>/<token>". {"input": {...}, "tasks": ["<id>"], "at": epoch seconds}
 inline constexpr std::string_view kClientTokenKind = "ecs-client-token";
 
 inline constexpr std::string_view kTagsMember = "berthTags";
