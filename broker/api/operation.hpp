@@ -56,7 +56,7 @@ struct ResourceAccess {
   std::optional<std::string> resource_policy;  // the resource's own policy document, where it has one
 };
 
-// The resources of a call, from its decoded input. An ApiError is answered as it is (e.g. a malformed ARN).
+// The resources of a call, from its decoded input; none is the same as `*`. An ApiError is answered as it is (e.g. a malformed ARN).
 using ResourcesOf = std::function<Outcome<std::vector<ResourceAccess>>(const CallContext&, const Json& input)>;
 
 // `input` has been validated against the operation's shape: required members are there, types and limits are right, blobs are
@@ -68,6 +68,8 @@ struct Operation {
   std::string action;   // "ecs:RunTask"
   ResourcesOf resources;
   Handler handle;
+  // sts:GetCallerIdentity alone: AWS answers it whatever the policies say.
+  bool needs_no_permission = false;
 };
 
 struct Service {

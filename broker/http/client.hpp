@@ -24,7 +24,7 @@ class Client {
   ~Client();
 
   // Any answer, whatever its status, is a Response; only its absence is an error (Code::unavailable).
-  // `target` is sent as it is: path and query, percent-encoded.
+  // `target` is sent as it is: path and query, percent-encoded. Header values of answers come percent-decoded (cpp-httplib).
   Result<Response> get(const std::string& target, const Headers& headers = {});
   Result<Response> post(const std::string& target, const Headers& headers, std::string body);
   Result<Response> request(const std::string& method, const std::string& target, const Headers& headers, std::string body);

@@ -24,6 +24,7 @@ using boost::system::error_code;
 
 constexpr std::size_t kReadAhead = 8 * 1024;
 constexpr std::chrono::seconds kDrainTime{2};
+constexpr std::chrono::seconds kPatience{1};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 asio::generic::stream_protocol protocol_of(int fd) {
@@ -109,6 +110,15 @@ void Connection::cut() {
   asio::post(stream_.get_executor(), [self = shared_from_this()] {
     self->cut_ = true;
     if (self->phase_ == Phase::reading) self->stream_.close();
+    if (self->phase_ == Phase::writing) self->lose_patience();
+  });
+}
+
+void Connection::lose_patience() {
+  patience_.emplace(stream_.get_executor(), kPatience);
+  patience_->async_wait([weak = weak_from_this()](error_code why) {
+    const auto self = why ? nullptr : weak.lock();
+    if (self) self->stream_.close();
   });
 }
 
@@ -205,7 +215,7 @@ void Connection::answer(Response response, bool keep_alive) {
     out.body() = std::move(response.body);
     out.content_length(out.body().size());
   }
-  stream_.expires_after(options_.write_timeout);
+  stream_.expires_after(cut_ ? kPatience : options_.write_timeout);
   beast::http::async_write(stream_, out, [self = shared_from_this(), keep_alive](error_code why, std::size_t) {
     if (!why) self->on_written(keep_alive);
   });

@@ -102,6 +102,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void hand_over();
   void answer(Response response, bool keep_alive);
   void on_written(bool keep_alive);
+  void lose_patience();
   // An answer to what is no request; then the connection is closed.
   void reject(const boost::system::error_code& why);
   // Closing while the client still sends would reset the connection and lose the answer: reads on for a moment.
@@ -115,6 +116,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::optional<Answer> answer_;
+  std::optional<asio::steady_timer> patience_;  // with a client that doesn't read its last answer
   Phase phase_ = Phase::reading;
   bool first_ = true;
   bool cut_ = false;
