@@ -103,7 +103,11 @@ class TaskWorld : public ControlWorld {
   }
 
   static Json a_document(const std::string& role) {
-    Json document{{"overrides", Json::object()}, {"cpu", "256"}, {"memory", "512"}, {"enableExecuteCommand", false}};
+    Json document{{"overrides", Json::object()},
+                  {"cpu", "256"},
+                  {"memory", "512"},
+                  {"enableExecuteCommand", false},
+                  {"containerIds", {{"app", "0-1-2"}}}};
     if (!role.empty()) document["taskRoleArn"] = role_arn(role);
     return document;
   }

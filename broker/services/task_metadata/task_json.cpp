@@ -128,6 +128,11 @@ std::string endpoint_id(const TaskView& view, const std::string& container) {
   return found == view.endpoint.containers.end() ? std::string() : found->second;
 }
 
+// As DescribeTasks says it, see broker/services/ecs/documents.hpp.
+std::string container_id(const Json& document, const std::string& container) {
+  return document.is_object() ? document.value("containerIds", Json::object()).value(container, container) : container;
+}
+
 void put_state(Json& json, const TaskView& view, const ContainerState& state, const Json& definition,
                const Json& override_of_it) {
   json["DesiredStatus"] = desired_status(view.task);
@@ -184,7 +189,7 @@ Json container_json(const TaskView& view, const std::string& container, int vers
     if (const auto log = definition.find("logConfiguration"); log != definition.end())
       json["LogDriver"] = log->value("logDriver", "");
     json["ContainerARN"] = fmt::format("arn:aws:ecs:{}:{}:container/{}/{}/{}", view.region, view.account, view.task.cluster.str(),
-                                       view.task.id.str(), id);
+                                       view.task.id.str(), container_id(document, container));
   }
   json["Networks"] = networks_json(view, version, task_definition.value("networkMode", "bridge"));
   return json;

@@ -146,8 +146,8 @@ TEST_F(Endpoint, AContainerReadsItsOwnMetadata) {
   EXPECT_EQ(answer["Labels"]["com.amazonaws.ecs.task-arn"], "arn:aws:ecs:us-east-1:123456789012:task/demo/" + task.str());
   EXPECT_EQ(answer["Limits"], Json({{"CPU", 64}, {"Memory", 256}}));
   EXPECT_EQ(answer["Type"], "NORMAL");
-  EXPECT_THAT(answer["ContainerARN"].get<std::string>(),
-              StartsWith("arn:aws:ecs:us-east-1:123456789012:container/demo/" + task.str()));
+  EXPECT_EQ(answer["ContainerARN"], "arn:aws:ecs:us-east-1:123456789012:container/demo/" + task.str() + "/0-1-2")
+      << "as in DescribeTasks";
   const auto& network = answer["Networks"][0];
   EXPECT_EQ(network["NetworkMode"], "awsvpc");
   EXPECT_EQ(network["IPv4Addresses"], Json::array({"10.0.1.4"}));
