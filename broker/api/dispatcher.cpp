@@ -224,7 +224,13 @@ Outcome<Json> Dispatcher::call(const credentials::Principal& caller, const std::
   call.record.service = service;
   call.record.operation = operation;
   call.record.listener = "internal";
-  auto output = perform(*entry, *model, input, call);
+  auto output = [&]() -> Step<Json> {
+    try {
+      return perform(*entry, *model, input, call);
+    } catch (const Json::exception& failure) {  // decoding would have found a wrong type; here it is our own mistake
+      return std::unexpected(fault(entry->model->protocol(), Fault::malformed, failure.what()));
+    }
+  }();
   if (!output) {
     call.record.error_code = protocol::wire_code(*entry->model, output.error());
     call.record.error_message = output.error().message;
