@@ -16,7 +16,7 @@
 namespace berth::control {
 
 struct TaskEndpoint {
-  std::string credentials_id;                     // a UUID; empty: the task has no task role
+  std::string credentials_id;  // a UUID; empty: the task has no task role
   std::string role_arn;
   std::map<std::string, std::string> containers;  // container name -> metadata id (a UUID)
 };
