@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -119,11 +120,13 @@ class FileSystem {
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
   Answer<> change_mode(const Caller& caller, int fd, mode_t wanted);
+  Answer<UniqueFd> open_for_locks(Ino ino);
   Answer<Handle> lock_handle(Ino ino, std::uint64_t owner);
 
   const Grant& grant_;
   InodeTable& inodes_;
   OpenFiles& opens_;
+  std::mutex lock_handles_mutex_;  // one descriptor an owner; outside OpenFiles' lock
   UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };
 

@@ -18,9 +18,10 @@ constexpr int kOpenForExecution = 0x20;  // __FMODE_EXEC, which the kernel passe
 
 bool asks_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
 
-// What a backing descriptor keeps of the caller's flags. O_NONBLOCK: a FIFO in a file's place must not block a worker.
+// What a backing descriptor keeps of the caller's flags. O_NONBLOCK: a FIFO in a file's place must not block a worker. Not
+// O_DIRECT: in passthrough the kernel opens its own with it, and the daemon's buffers are not aligned.
 int backing_flags(int flags) {
-  return (flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_DIRECT | O_DSYNC | O_SYNC | O_NOATIME)) | O_NONBLOCK | O_CLOEXEC;
+  return (flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_DSYNC | O_SYNC | O_NOATIME)) | O_NONBLOCK | O_CLOEXEC;
 }
 
 mode_t type_of(unsigned char entry_type) { return static_cast<mode_t>(entry_type) << 12U; }  // DTTOIF
@@ -192,20 +193,27 @@ Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::func
   }
 }
 
-Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner) {
-  if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
+// As the daemon: the kernel has checked that the caller's own descriptor allows the lock.
+Answer<UniqueFd> FileSystem::open_for_locks(Ino ino) {
   const InodeRecord* record = inodes_.record(ino);
   if (record == nullptr) return refuse(ESTALE);
   if (record->type != S_IFREG) return refuse(EINVAL);
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
-  // As the daemon: the kernel has checked that the caller's own descriptor allows this lock.
-  UniqueFd file(openat(descriptors_.get(), fmt::format("{}", inode->fd()).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!file && errno == ETXTBSY) {  // a program that runs: read locks are all it can have
-    file.reset(openat(descriptors_.get(), fmt::format("{}", inode->fd()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-  }
+  const std::string name = fmt::format("{}", inode->fd());
+  UniqueFd file(openat(descriptors_.get(), name.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  // A program that runs: read locks are all it can have.
+  if (!file && errno == ETXTBSY) file.reset(openat(descriptors_.get(), name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!file) return refuse_last();
-  return opens_.add(OpenKind::lock, std::move(file), ino, false, owner);
+  return file;
+}
+
+Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner) {
+  const std::scoped_lock lock(lock_handles_mutex_);
+  if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
+  auto file = open_for_locks(ino);
+  if (!file) return refuse(file.error());
+  return opens_.add(OpenKind::lock, std::move(*file), ino, false, owner);
 }
 
 Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock, pid_t pid) {
@@ -220,14 +228,15 @@ Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock, p
 }
 
 Answer<struct flock> FileSystem::get_lock(Ino ino, std::uint64_t owner, struct flock lock) {
-  const bool had_locks = opens_.lock_handle(ino, owner) != 0;
-  const auto handle = lock_handle(ino, owner);
-  if (!handle) return refuse(handle.error());
-  const OpenRecord* open = opens_.find(*handle, OpenKind::lock);
-  if (open == nullptr) return refuse(EBADF);
+  UniqueFd asks;  // an owner without locks asks with a descriptor of the moment
+  const OpenRecord* open = opens_.find(opens_.lock_handle(ino, owner), OpenKind::lock);
+  if (open == nullptr) {
+    auto opened = open_for_locks(ino);
+    if (!opened) return refuse(opened.error());
+    asks = std::move(*opened);
+  }
   lock.l_pid = 0;
-  const auto asked = answer(fcntl(fd_of(*open), F_OFD_GETLK, &lock));
-  if (!had_locks) opens_.close(*handle);
+  const auto asked = answer(fcntl(open == nullptr ? asks.get() : fd_of(*open), F_OFD_GETLK, &lock));
   if (!asked) return refuse(asked.error());
   if (lock.l_pid < 0) lock.l_pid = 0;  // the holder is a descriptor, in this mount or another
   return lock;

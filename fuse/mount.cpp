@@ -138,6 +138,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   mount->build(identity);
   mount->abandoned_ = true;  // unless all of the following goes well
   UniqueFd device(header.device - 1);
+  if (device) common.survival.forget(device.get());  // start_session keeps it again
   if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
   if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());

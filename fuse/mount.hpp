@@ -27,6 +27,9 @@ struct fuse_session;
 
 namespace berth::fuse {
 
+// The largest write that the kernel may send; a worker's buffer holds one with its headers.
+inline constexpr std::size_t kWriteBytesMax = std::size_t{1} << 20U;
+
 // What all mounts of a share have in common.
 struct Common {
   Common(Survival& s, std::size_t descriptors, double timeout) : survival(s), cache(descriptors), cache_timeout(timeout) {}

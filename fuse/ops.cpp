@@ -86,6 +86,7 @@ void op_init(void* data, struct fuse_conn_info* connection) {
 #endif
   set(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE, !mount.passthrough());
   connection->time_gran = 1;
+  connection->max_write = kWriteBytesMax;
 }
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
@@ -247,13 +248,20 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, FileInfo* info) 
 }
 #endif
 
+struct fuse_bufvec at_descriptor(int fd, off_t offset, std::size_t size) {
+  struct fuse_bufvec data {};
+  data.count = 1;
+  data.buf[0].size = size;
+  data.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  data.buf[0].fd = fd;
+  data.buf[0].pos = offset;
+  return data;
+}
+
 void op_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, FileInfo* info) {
   const auto fd = mount_of(req).files().descriptor(info->fh, false);
   if (!fd) return reply_errno(req, fd.error());
-  struct fuse_bufvec data = FUSE_BUFVEC_INIT(size);
-  data.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
-  data.buf[0].fd = *fd;
-  data.buf[0].pos = offset;
+  struct fuse_bufvec data = at_descriptor(*fd, offset, size);
   fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
@@ -274,10 +282,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t, struct fuse_bufvec* data, off_t of
   const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
   if (attempt == Attempt::again && was_appended(*fd, *data, offset)) return void(fuse_reply_write(req, fuse_buf_size(data)));
-  struct fuse_bufvec to = FUSE_BUFVEC_INIT(fuse_buf_size(data));
-  to.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
-  to.buf[0].fd = *fd;
-  to.buf[0].pos = offset;
+  struct fuse_bufvec to = at_descriptor(*fd, offset, fuse_buf_size(data));
   const ssize_t written = fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
   if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
   fuse_reply_write(req, static_cast<std::size_t>(written));

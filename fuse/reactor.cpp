@@ -13,8 +13,7 @@
 namespace berth::fuse {
 namespace {
 
-// The kernel wants room for its header and a whole write: libfuse's largest is 1 MiB.
-constexpr std::size_t kBufferBytes = (std::size_t{1} << 20U) + 4096;
+constexpr std::size_t kBufferBytes = kWriteBytesMax + 4096;
 constexpr std::uint64_t kStop = ~std::uint64_t{0};
 // A lock let go past the share (in the backing directory) is noticed this late.
 constexpr int kLockRetryMilliseconds = 250;

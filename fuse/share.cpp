@@ -1,5 +1,7 @@
 #include "fuse/share.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <mutex>
@@ -15,7 +17,12 @@
 namespace berth::fuse {
 namespace {
 
-constexpr std::size_t kCachedDescriptors = 4096;
+// As many descriptors as pay, but never so many that open files find none left.
+std::size_t cached_descriptors() {
+  struct rlimit limit {};
+  const bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0;
+  return std::clamp<std::size_t>(known ? limit.rlim_cur / 4 : 0, 64, 4096);
+}
 
 // `share/<number>` is a mount's header; its tables have longer names.
 std::optional<MountNumber> number_of_region(std::string_view name) {
@@ -32,7 +39,7 @@ class RunningShare final : public Share {
  public:
   RunningShare(const Options& options, Survival& survival)
       : passthrough_(options.passthrough),
-        common_(survival, kCachedDescriptors, options.cache_timeout.count()),
+        common_(survival, cached_descriptors(), options.cache_timeout.count()),
         reactor_(common_.waiters, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {
