@@ -52,10 +52,10 @@ SigningKeys& signing_keys() {
 
 Signed<> check_scope(const Authorization& authorization, const VerifyOptions& options) {
   if (!options.service.empty() && authorization.service != options.service) {
-    return mismatch(fmt::format("Credential should be scoped to correct service: '{}'. ", options.service));
+    return mismatch(fmt::format("Credential should be scoped to correct service: '{}'.", options.service));
   }
   if (authorization.region.empty() || (!options.region.empty() && authorization.region != options.region)) {
-    return mismatch(fmt::format("Credential should be scoped to a valid Region, not '{}'. ", authorization.region));
+    return mismatch(fmt::format("Credential should be scoped to a valid Region, not '{}'.", authorization.region));
   }
   const auto signed_at = to_amz_date(authorization.signed_at);
   if (authorization.date != signed_at.substr(0, 8)) {

@@ -139,9 +139,9 @@ TEST_F(Authenticate, TheScopeMustBeOfTheServiceAndRegion) {
   const auto same = [](HeaderList&) {};
   EXPECT_TRUE(call(administrator(), kNow, same, {.service = "ecs", .region = "us-east-1"}));
   const auto service = call(administrator(), kNow, same, {.service = "sts"});
-  EXPECT_EQ(service.error().message, "Credential should be scoped to correct service: 'sts'. ");
+  EXPECT_EQ(service.error().message, "Credential should be scoped to correct service: 'sts'.");
   const auto region = call(administrator(), kNow, same, {.region = "eu-west-1"});
-  EXPECT_EQ(region.error().message, "Credential should be scoped to a valid Region, not 'us-east-1'. ");
+  EXPECT_EQ(region.error().message, "Credential should be scoped to a valid Region, not 'us-east-1'.");
 }
 
 struct Spoilt {
