@@ -28,7 +28,6 @@ struct Member {
 };
 constexpr Member kContainerMembers[] = {
     {"links", "links between containers"},
-    {"volumesFrom", "volumes taken from other containers"},
     {"secrets", "secrets of Secrets Manager and Systems Manager"},
     {"environmentFiles", "environment files"},
     {"firelensConfiguration", "FireLens"},
@@ -52,7 +51,6 @@ constexpr Member kLinuxMembers[] = {
     {"maxSwap", "swap of its own"},   {"swappiness", "swappiness"},
 };
 constexpr Member kVolumeMembers[] = {
-    {"dockerVolumeConfiguration", "Docker volumes"},
     {"fsxWindowsFileServerVolumeConfiguration", "FSx for Windows File Server volumes"},
     {"s3filesVolumeConfiguration", "S3 Files volumes"},
 };
@@ -83,6 +81,11 @@ Missing in_container(const Json& container, bool awsvpc) {
 Missing in_volume(const Json& volume) {
   for (const auto& [name, what] : kVolumeMembers)
     if (volume.contains(name)) return fmt::format("volume '{}': Berth does not offer {} yet", text_of(volume, "name"), what);
+  if (const auto docker = volume.find("dockerVolumeConfiguration"); docker != volume.end()) {
+    // Such a volume of the task's own is an empty directory like any other.
+    if (docker->value("scope", "task") != "task" || docker->value("driver", "local") != "local" || given(*docker, "driverOpts"))
+      return fmt::format("volume '{}': Berth offers Docker volumes of scope task and driver local without options only", text_of(volume, "name"));
+  }
   if (volume.value("configuredAtLaunch", false)) return fmt::format("volume '{}': Berth does not offer EBS volumes yet", text_of(volume, "name"));
   return std::nullopt;
 }

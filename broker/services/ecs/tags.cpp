@@ -134,6 +134,8 @@ Outcome<Json> untag_resource(const Parts& parts, const CallContext&, const Json&
 
 Outcome<Json> list_tags_for_resource(const Parts& parts, const CallContext&, const Json& input) {
   const auto tags = parts.plane.read([&](const Control& c) { return tags_of(c, text_of(input, "resourceArn")); });
+  // This operation has no ResourceNotFoundException.
+  if (!tags && tags.error().code == "ResourceNotFoundException") return invalid("{}", tags.error().message);
   if (!tags) return refused(tags);
   return Json{{"tags", write_tags(*tags)}};
 }

@@ -97,7 +97,6 @@ void add_times(Json& json, const Task& task) {
 
 void add_capacity(Json& json, const Home& home, const Task& task, const Json& document, const Json& definition) {
   json["attributes"] = Json::array();
-  // A task that a capacity provider placed has that in place of a launch type's name.
   if (!task.capacity_provider.empty()) json["capacityProviderName"] = task.capacity_provider;
   json["launchType"] = task.launch_type == LaunchType::fargate ? "FARGATE" : "EC2";
   if (task.container_instance) json["containerInstanceArn"] = home.container_instance_arn(task.cluster.str(), task.container_instance->str());

@@ -1,0 +1,95 @@
+// The ECS service over a real control plane, called as the dispatcher calls it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "broker/services/ecs/service.hpp"
+#include "tests/support/task_world.hpp"
+
+namespace berth::services::ecs {
+
+using api::Json;
+
+inline constexpr const char* kArn = "arn:aws:ecs:us-east-1:123456789012:";
+
+class EcsWorld : public ::testing::Test {
+ protected:
+  api::Outcome<Json> call(const std::string& operation, const Json& input) { return row(operation).handle(context(), input); }
+  // The answer of a call that must succeed.
+  Json must(const std::string& operation, const Json& input) {
+    auto answer = call(operation, input);
+    if (!answer) ADD_FAILURE() << operation << ": " << answer.error().code << ": " << answer.error().message;
+    return answer.value_or(Json::object());
+  }
+  // "Code: message" of a call that must fail.
+  std::string refusal(const std::string& operation, const Json& input) {
+    const auto answer = call(operation, input);
+    return answer ? "answered " + answer->dump() : answer.error().code + ": " + answer.error().message;
+  }
+  // What the dispatcher would authorize.
+  std::vector<api::ResourceAccess> resources(const std::string& operation, const Json& input) {
+    auto list = row(operation).resources(context(), input);
+    if (!list) ADD_FAILURE() << operation << ": " << list.error().message;
+    return list.value_or(std::vector<api::ResourceAccess>());
+  }
+
+  const api::Operation& row(const std::string& operation) const {
+    for (const auto& found : service.operations)
+      if (found.name == operation) return found;
+    throw std::runtime_error(operation + " is not in the table");
+  }
+
+  api::CallContext context() {
+    api::CallContext c;
+    c.caller.account = c.account = testing::kAccount;
+    c.caller.arn = "arn:aws:iam::123456789012:user/berth-admin";
+    c.now = world.clock().now();
+    c.region = "us-east-1";
+    return c;
+  }
+
+  // A container with what every definition must say of it.
+  static Json container(const std::string& name = "app") { return {{"name", name}, {"image", "host"}, {"memory", 128}}; }
+  static Json definition(const std::string& family = "web") { return {{"family", family}, {"containerDefinitions", {container()}}}; }
+  static Json fargate_definition(const std::string& family = "web") {
+    auto json = definition(family);
+    json.update({{"networkMode", "awsvpc"}, {"cpu", "256"}, {"memory", "512"}, {"requiresCompatibilities", {"FARGATE"}}});
+    return json;
+  }
+  std::string define(const Json& json) { return must("RegisterTaskDefinition", json)["taskDefinition"].value("taskDefinitionArn", ""); }
+
+  // The input of a RunTask on Fargate in the first zone.
+  Json on_fargate(const std::string& task_definition = "web") const {
+    return {{"cluster", "demo"}, {"taskDefinition", task_definition}, {"launchType", "FARGATE"}, {"networkConfiguration", network_a()}};
+  }
+  Json network_a() const { return {{"awsvpcConfiguration", {{"subnets", {world.network.subnet_a.str()}}}}}; }
+
+  // An instance that runs, and the input with which its agent registers it.
+  Json registration(const std::string& type = "m5.large") {
+    std::string id;
+    world.decide([&](control::Control& c) {
+      const auto made = c.cluster.run_instances(c.now, c.random, {.image_id = "ami-1", .instance_type = type}, world.network.subnet_a, 1, {}).value();
+      c.cluster.instance_running(c.now, made.front(), "");
+      id = made.front().str();
+    });
+    return {{"cluster", "demo"},
+            {"instanceIdentityDocument", Json{{"instanceId", id}}.dump()},
+            {"totalResources",
+             {{{"name", "CPU"}, {"type", "INTEGER"}, {"integerValue", 2048}},
+              {{"name", "MEMORY"}, {"type", "INTEGER"}, {"integerValue", 7600}},
+              {{"name", "PORTS"}, {"type", "STRINGSET"}, {"stringSetValue", {"22", "51678"}}}}},
+            {"attributes",
+             {{{"name", "com.amazonaws.ecs.capability.docker-remote-api.1.18"}}, {{"name", "ecs.capability.task-eni"}},
+              {{"name", "ecs.capability.task-cpu-mem-limit"}}, {{"name", "com.amazonaws.ecs.capability.task-iam-role"}}, {{"name", "stack"}, {"value", "blue"}}}},
+            {"versionInfo", {{"agentVersion", "1.105.1"}, {"dockerVersion", "none"}}}};
+  }
+  std::string register_instance() { return must("RegisterContainerInstance", registration())["containerInstance"].value("containerInstanceArn", ""); }
+
+  testing::TaskWorld world;  // has the cluster `demo`
+  api::Service service = make_ecs(world.plane());
+};
+
+}  // namespace berth::services::ecs
