@@ -45,14 +45,13 @@ Outcome<void> set_throughput(FileSystemRecord& record, const Json& input) {
 }
 
 Outcome<void> set_zone(FileSystemRecord& record, const Json& input, const Control& c) {
-  const auto zone = input.find("AvailabilityZoneName");
-  if (zone == input.end()) return {};
+  if (!input.contains("AvailabilityZoneName")) return {};
+  const auto zone = input.at("AvailabilityZoneName").get<std::string>();
   const auto& zones = c.cluster.settings().zones;
-  if (std::find(zones.begin(), zones.end(), *zone) == zones.end())
-    return refuse("UnsupportedAvailabilityZone",
-                  fmt::format("availability zone `{}` is not one of this region's", zone->get<std::string>()));
+  if (std::find(zones.begin(), zones.end(), zone) == zones.end())
+    return refuse("UnsupportedAvailabilityZone", fmt::format("availability zone `{}` is not one of this region's", zone));
   if (record.performance_mode == "maxIO") return refuse("BadRequest", "One Zone file systems have no PerformanceMode maxIO");
-  record.zone = *zone;
+  record.zone = zone;
   for (const auto& [id, subnet] : c.cluster.subnets())
     if (subnet.zone == record.zone) record.zone_id = subnet.zone_id;
   return {};
