@@ -146,6 +146,14 @@ Result<> Cgroups::limit_v2(const TaskId& task, std::optional<unsigned> cpu, std:
   return {};
 }
 
+bool Cgroups::holds(const TaskId& task, const std::string& container, pid_t pid) const {
+  std::istringstream lines(read_file("/proc/" + std::to_string(pid) + "/cgroup").value_or(""));
+  const std::string path = container_path(task, container);
+  for (std::string line; std::getline(lines, line);)
+    if (line.ends_with(path)) return true;
+  return false;
+}
+
 unsigned Cgroups::memory_kills(const TaskId& task, const std::string& container) const {
   const std::string file = version_ == Version::v1 ? "/memory.oom_control" : "/memory.events";
   auto text = read_file(directory("memory", task, container) + file);

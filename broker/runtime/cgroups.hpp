@@ -4,6 +4,8 @@
 // Thread-safe: it holds nothing that changes.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +31,8 @@ class Cgroups {
   bool swap_limit() const { return swap_limit_; }
 
   Result<> create(const TaskId& task, std::optional<unsigned> cpu, std::optional<unsigned> memory_mib) const;
+  // Is the process one of the container's?
+  bool holds(const TaskId& task, const std::string& container, pid_t pid) const;
   // How many processes of the container the kernel has killed for memory.
   unsigned memory_kills(const TaskId& task, const std::string& container) const;
   // Kills everything in the task's groups, also what escaped the OCI runtime's notice, and removes them with what lies below.

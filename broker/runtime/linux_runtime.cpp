@@ -13,10 +13,12 @@
 #include "broker/runtime/launch_json.hpp"
 #include "broker/runtime/network_namespace.hpp"
 #include "broker/runtime/probe.hpp"
+#include "broker/runtime/task_record.hpp"
 
 namespace berth::runtime {
 namespace {
 
+constexpr std::size_t kProgramBytesMax = 64;
 constexpr unsigned kWorkers = 6;
 constexpr unsigned kCheckers = 4;
 
@@ -101,12 +103,29 @@ Result<> LinuxRuntime::open(const Options& options, fuse::Share& share) {
   auto logs = LogPump::start(clock_);
   if (!logs) return fail(logs.error());
   logs_ = std::move(*logs);
+  if (auto found = find_program(); !found) return found;
+  pool_ = std::make_shared<WorkPool>(kWorkers);
+  checks_ = std::make_shared<WorkPool>(kCheckers);
+  return {};
+}
+
+// The daemon before this one, below the same keeper, has tried already: a restart is to be short.
+Result<> LinuxRuntime::find_program() {
+  auto memory = survival_.region("runtime-oci", kProgramBytesMax);
+  if (!memory) return fail(memory.error());
+  const std::span<char> remembered(reinterpret_cast<char*>(memory->data()), memory->size());
+  if (remembered[0] != '\0') {
+    oci_ = OciRuntime(std::string(remembered.data()), paths_.oci());
+    if (auto version = oci_.version()) {
+      oci_version_ = *version;
+      return {};
+    }
+  }
   auto found = find_oci_runtime(machine());
   if (!found) return fail(found.error());
   oci_ = found->program;
   oci_version_ = found->version;
-  pool_ = std::make_shared<WorkPool>(kWorkers);
-  checks_ = std::make_shared<WorkPool>(kCheckers);
+  set_text(remembered, oci_.program());
   return {};
 }
 
@@ -202,7 +221,7 @@ void LinuxRuntime::adopt_one(const TaskId& id, bool known) {
       if (auto removed = remove_tree(paths_.task(id)); !removed) log::warning("a leftover stays", {{"task", id.str()}, {"why", removed.error().message}});
       remove_task_record(survival_, id);
     }
-    if (known) handlers_.report(Report{id, TaskStopped{clock_.now(), "Berth was stopped while the task was starting"}});
+    if (known) handlers_.report(Report{id, TaskStopped{clock_.now(), "Berth was stopped while the task was starting or ending"}});
   });
 }
 

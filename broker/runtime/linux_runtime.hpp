@@ -29,6 +29,7 @@ class LinuxRuntime final : public Runtime {
   std::string oci_runtime() const override { return oci_version_; }
 
  private:
+  Result<> find_program();
   Machine machine();
   std::shared_ptr<Task> add(TaskLaunch launch);
   void adopt_one(const TaskId& id, bool known);

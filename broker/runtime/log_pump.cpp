@@ -7,7 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
+#include "broker/base/check.hpp"
 #include "broker/base/log.hpp"
 
 namespace berth::runtime {
@@ -24,7 +26,8 @@ std::string with_nanoseconds(TimePoint at) {
 }  // namespace
 
 struct LogPump::Stream {
-  Stream(int descriptor, UniqueFd log, std::string name) : pipe(descriptor), file(std::move(log)), lines(std::move(name)) {}
+  Stream(int descriptor, UniqueFd log, std::string name, OutputBuffer& buffer)
+      : pipe(descriptor), file(std::move(log)), lines(std::move(name), buffer) {}
 
   const int pipe;
   const UniqueFd file;  // O_APPEND: a container's two streams write to one file
@@ -37,32 +40,50 @@ std::string format_log_line(TimePoint at, std::string_view stream, std::string_v
   return fmt::format("{} {} {}\n", with_nanoseconds(at), stream, text);
 }
 
-std::string LineSplitter::feed(TimePoint at, std::string_view bytes) {
+LineSplitter::LineSplitter(std::string stream, OutputBuffer& buffer) : stream_(std::move(stream)), buffer_(buffer) {
+  if (buffer_.length > sizeof buffer_.data) buffer_.length = 0;  // never by us
+}
+
+std::string LineSplitter::commit(TimePoint at, std::size_t size) {
+  buffer_.length += static_cast<std::uint32_t>(size);
+  const std::string_view bytes(buffer_.data, buffer_.length);
   std::string result;
-  pending_ += bytes;
-  std::size_t start = 0;
+  taken_ = 0;
   for (;;) {
-    const std::size_t end = pending_.find('\n', start);
-    const std::size_t length = (end == std::string::npos ? pending_.size() : end) - start;
+    const std::size_t end = bytes.find('\n', taken_);
+    const std::size_t length = (end == std::string_view::npos ? bytes.size() : end) - taken_;
     if (length > kLogLineBytesMax) {
-      result += format_log_line(at, stream_, std::string_view(pending_).substr(start, kLogLineBytesMax));
-      start += kLogLineBytesMax;
-    } else if (end == std::string::npos) {
-      break;
+      result += format_log_line(at, stream_, bytes.substr(taken_, kLogLineBytesMax));
+      taken_ += kLogLineBytesMax;
+    } else if (end == std::string_view::npos) {
+      return result;
     } else {
-      result += format_log_line(at, stream_, std::string_view(pending_).substr(start, length));
-      start = end + 1;
+      result += format_log_line(at, stream_, bytes.substr(taken_, length));
+      taken_ = end + 1;
     }
   }
-  pending_.erase(0, start);
-  return result;
+}
+
+void LineSplitter::drop() {
+  std::memmove(buffer_.data, buffer_.data + taken_, buffer_.length - taken_);
+  buffer_.length -= static_cast<std::uint32_t>(taken_);
+  taken_ = 0;
+}
+
+std::string LineSplitter::feed(TimePoint at, std::string_view bytes) {
+  BERTH_CHECK(bytes.size() <= space().size());
+  std::memcpy(space().data(), bytes.data(), bytes.size());
+  std::string lines = commit(at, bytes.size());
+  drop();
+  return lines;
 }
 
 std::string LineSplitter::finish(TimePoint at) {
-  if (pending_.empty()) return {};
-  std::string line = format_log_line(at, stream_, pending_);
-  pending_.clear();
-  return line;
+  std::string lines = commit(at, 0);
+  drop();
+  if (buffer_.length > 0) lines += format_log_line(at, stream_, std::string_view(buffer_.data, buffer_.length));
+  buffer_.length = 0;
+  return lines;
 }
 
 Result<std::unique_ptr<LogPump>> LogPump::start(const Clock& clock) {
@@ -83,12 +104,12 @@ LogPump::~LogPump() {
   if (thread_.joinable()) thread_.join();
 }
 
-Result<> LogPump::add(int pipe, const std::string& path, const std::string& stream) {
+Result<> LogPump::add(int pipe, const std::string& path, const std::string& stream, OutputBuffer& buffer) {
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
   if (!file) return fail_errno(errno, "open log `" + path + "`");
   {
     const std::lock_guard lock(mutex_);
-    streams_[pipe] = std::make_shared<Stream>(pipe, std::move(file), stream);
+    streams_[pipe] = std::make_shared<Stream>(pipe, std::move(file), stream, buffer);
   }
   epoll_event event{};
   event.events = EPOLLIN;
@@ -121,11 +142,11 @@ void LogPump::finish(int pipe) {
 
 // One buffer full; false when the pipe is empty. A full disk loses lines, but never stops the container.
 bool LogPump::pump(Stream& stream) {
-  std::array<char, 65536> buffer;
   const std::lock_guard lock(stream.mutex);
   if (stream.done) return false;
   ssize_t n;
-  do n = ::read(stream.pipe, buffer.data(), buffer.size());
+  const std::span<char> space = stream.lines.space();
+  do n = ::read(stream.pipe, space.data(), space.size());
   while (n < 0 && errno == EINTR);
   if (n < 0) return false;
   if (n == 0) {  // every writer is gone
@@ -133,9 +154,10 @@ bool LogPump::pump(Stream& stream) {
     ::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, stream.pipe, nullptr);
     return false;
   }
-  const std::string lines = stream.lines.feed(clock_.now(), std::string_view(buffer.data(), static_cast<std::size_t>(n)));
+  const std::string lines = stream.lines.commit(clock_.now(), static_cast<std::size_t>(n));
   if (!lines.empty() && ::write(stream.file.get(), lines.data(), lines.size()) < 0)
     log::warning("a container's output is lost", {{"errno", errno}});
+  stream.lines.drop();
   return true;
 }
 

@@ -2,9 +2,11 @@
 // Thread-safe. The descriptors of the pipes stay the caller's.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -19,17 +21,31 @@ namespace berth::runtime {
 inline constexpr std::size_t kLogLineBytesMax = 16 * 1024;
 std::string format_log_line(TimePoint at, std::string_view stream, std::string_view text);
 
-// Splits what a stream gives into lines; the last, unfinished one waits for its end.
+// What was read from a stream and is not in its file yet. Plain bytes: it may lie in memory that survives the daemon (Survival),
+// so that a crash loses neither an unfinished line nor what was just read.
+struct OutputBuffer {
+  std::uint32_t length = 0;
+  char data[kLogLineBytesMax + 64 * 1024];
+};
+
+// Splits what a stream gives into lines; the last, unfinished one waits for its end. Bytes come in by space() and commit(), or
+// by feed(); drop() them when their lines are safe.
 class LineSplitter {
  public:
-  explicit LineSplitter(std::string stream) : stream_(std::move(stream)) {}
-  // The finished lines, formatted.
+  LineSplitter(std::string stream, OutputBuffer& buffer);
+  std::span<char> space() { return std::span(buffer_.data).subspan(buffer_.length); }
+  // `size` bytes were written into space(): the lines that are finished now, formatted.
+  std::string commit(TimePoint at, std::size_t size);
+  void drop();
+  // commit() and drop() of bytes that fit.
   std::string feed(TimePoint at, std::string_view bytes);
-  // The unfinished one too.
+  // The unfinished line too; dropped.
   std::string finish(TimePoint at);
 
  private:
-  std::string stream_, pending_;
+  const std::string stream_;
+  OutputBuffer& buffer_;
+  std::size_t taken_ = 0;  // of the buffer, by lines that were given out
 };
 
 class LogPump {
@@ -39,8 +55,9 @@ class LogPump {
   LogPump(const LogPump&) = delete;
   LogPump& operator=(const LogPump&) = delete;
 
-  // `pipe` is non-blocking; lines are appended to the file at `path`.
-  Result<> add(int pipe, const std::string& path, const std::string& stream);
+  // `pipe` is non-blocking; lines are appended to the file at `path`. `buffer` must live until finish(); what it holds from
+  // before comes first.
+  Result<> add(int pipe, const std::string& path, const std::string& stream, OutputBuffer& buffer);
   // Takes what is still in the pipe and lets go of it. Accepts descriptors that it never saw.
   void finish(int pipe);
 

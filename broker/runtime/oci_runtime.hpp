@@ -18,6 +18,7 @@ class OciRuntime {
   OciRuntime() = default;
   OciRuntime(std::string program, std::string state_directory) : program_(std::move(program)), state_directory_(std::move(state_directory)) {}
 
+  const std::string& program() const { return program_; }
   // The first line of `--version`: "runc version 1.1.5" -> "runc 1.1.5".
   Result<std::string> version() const;
 

@@ -73,7 +73,7 @@ class Runtime {
 
   // Finds an OCI runtime that works on this host (crun, then runc; each tried with a real container), makes the VPC's network
   // namespace with its bridge. Fails with what to do: no runtime, not root, no namespaces.
-  // Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads, one at a time for a task.
+  // `exits` must be started. Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads, one at a time for a task.
   static Result<std::unique_ptr<Runtime>> start(const Options& options, fuse::Share& share, Survival& survival, ChildExits& exits,
                                                 Handlers handlers);
   // Tasks that run go on: the next daemon adopts them. No handler is called any more when it returns; `exits` may still call

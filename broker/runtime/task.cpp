@@ -172,13 +172,31 @@ Result<> Task::create_container(Member& member) {
   UniqueFd error_writer(error[1]);
   keep_descriptor(machine_.survival, member.record->standard_error, error[0]);
   for (const int reader : {output[0], error[0]}) ::fcntl(reader, F_SETFL, O_NONBLOCK);
-  const std::string path = machine_.paths.log(launch_.id, name);
-  if (auto added = machine_.logs.add(output[0], path, "stdout"); !added) return added;
-  if (auto added = machine_.logs.add(error[0], path, "stderr"); !added) return added;
-  auto pid = machine_.oci.create(runtime_id(launch_.id, name), machine_.paths.bundle(launch_.id, name), output_writer.get(), error_writer.get());
+  if (auto pumped = pump_output(member); !pumped) return pumped;
+  const auto create = [&] {
+    return machine_.oci.create(runtime_id(launch_.id, name), machine_.paths.bundle(launch_.id, name), output_writer.get(), error_writer.get());
+  };
+  auto pid = create();
+  if (!pid && adopted_) {
+    // The OCI runtime that the dead daemon had started may have been at work until now: its container has the name.
+    machine_.oci.remove(runtime_id(launch_.id, name));
+    pid = create();
+  }
   if (!pid) return berth::fail(pid.error().within("CannotStartContainerError"));
   member.record->pid = *pid;
   member.record->state = ContainerState::created;
+  return {};
+}
+
+Result<> Task::pump_output(Member& member) {
+  auto pending = container_output(machine_.survival, launch_.id, static_cast<std::size_t>(&member - members_.data()));
+  if (!pending) return berth::fail(pending.error());
+  const std::string path = machine_.paths.log(launch_.id, member.definition.name);
+  const ContainerRecord& record = *member.record;
+  if (is_alive(record.standard_output))
+    if (auto added = machine_.logs.add(record.standard_output.fd, path, "stdout", (*pending)->streams[0]); !added) return added;
+  if (is_alive(record.standard_error))
+    if (auto added = machine_.logs.add(record.standard_error.fd, path, "stderr", (*pending)->streams[1]); !added) return added;
   return {};
 }
 
@@ -233,8 +251,10 @@ void Task::fail_to_start(Member& member, const Error& error) {
 void Task::watch(Member& member) {
   const std::size_t index = static_cast<std::size_t>(&member - members_.data());
   const pid_t pid = member.record->pid;
-  // While it is not reaped or known to be of our cgroup the number is its own: signals go by descriptor from here on.
+  // Signals go by descriptor, so that they can't meet another process with the same number. After a restart the number itself may
+  // be another's already: then there is nothing to signal, and the exit is about to be reported.
   member.process = UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!machine_.cgroups.holds(launch_.id, member.definition.name, pid)) member.process.reset();
   machine_.exits.watch(pid, [weak = weak_from_this(), index, pid](int wait_status, TimePoint at) {
     if (const auto self = weak.lock())
       self->post([=](Task& task) {

@@ -51,6 +51,7 @@ class Task : public std::enable_shared_from_this<Task> {
   Readiness readiness(const Member& member, std::string& why) const;
   void start_container(Member& member);
   Result<> create_container(Member& member);
+  Result<> pump_output(Member& member);
   Result<> begin_container(Member& member);
   void started(Member& member);
   void fail_to_start(Member& member, const Error& error);
@@ -83,6 +84,7 @@ class Task : public std::enable_shared_from_this<Task> {
   TaskRecord* record_ = nullptr;
   std::vector<Member> members_;
   bool silent_ = false;    // nobody expects it: no reports
+  bool adopted_ = false;
   bool finished_ = false;
   std::string lost_reason_;
 };

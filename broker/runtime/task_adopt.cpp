@@ -16,6 +16,7 @@ void Task::adopt(bool known) {
 
 void Task::resume(bool known) {
   silent_ = !known;
+  adopted_ = true;
   // Without a record the keeper has died too, and with it every mount and socket of the task.
   const bool lost = !has_task_record(machine_.survival, launch_.id);
   if (auto opened = open_record(); !opened) {
@@ -75,9 +76,8 @@ void Task::resume_container(Member& member) {
     case ContainerState::created:
     case ContainerState::started: break;
   }
-  const std::string path = machine_.paths.log(launch_.id, member.definition.name);
-  if (is_alive(record.standard_output)) (void)machine_.logs.add(record.standard_output.fd, path, "stdout");
-  if (is_alive(record.standard_error)) (void)machine_.logs.add(record.standard_error.fd, path, "stderr");
+  if (auto pumped = pump_output(member); !pumped)
+    log::error("a container's output is lost", {{"task", launch_.id.str()}, {"why", pumped.error().message}});
   if (record.state == ContainerState::created) {
     if (auto begun = begin_container(member); !begun) fail_to_start(member, begun.error());
     return;

@@ -11,9 +11,11 @@
 namespace berth::runtime {
 namespace {
 
-static_assert(std::is_trivially_copyable_v<TaskRecord>);
+static_assert(std::is_trivially_copyable_v<TaskRecord> && std::is_trivially_copyable_v<ContainerOutput>);
 
 std::string region_name(const TaskId& task) { return "runtime/" + task.str(); }
+
+std::string output_name(const TaskId& task, std::size_t container) { return region_name(task) + "/" + std::to_string(container); }
 
 std::uint64_t inode_of(int fd) {
   struct stat info {};
@@ -38,7 +40,17 @@ bool has_task_record(Survival& survival, const TaskId& task) {
   return std::find(names.begin(), names.end(), region_name(task)) != names.end();
 }
 
-void remove_task_record(Survival& survival, const TaskId& task) { survival.remove_region(region_name(task)); }
+Result<ContainerOutput*> container_output(Survival& survival, const TaskId& task, std::size_t container) {
+  auto bytes = survival.region(output_name(task, container), sizeof(ContainerOutput));
+  if (!bytes) return fail(bytes.error());
+  return std::launder(reinterpret_cast<ContainerOutput*>(bytes->data()));  // zeroes are empty buffers
+}
+
+void remove_task_record(Survival& survival, const TaskId& task) {
+  for (const std::string& name : survival.regions())
+    if (name.starts_with(region_name(task) + "/")) survival.remove_region(name);
+  survival.remove_region(region_name(task));
+}
 
 void keep_descriptor(Survival& survival, KeptDescriptor& place, int fd) {
   place.inode = inode_of(fd);

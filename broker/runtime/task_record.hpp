@@ -9,6 +9,7 @@
 #include "broker/base/clock.hpp"
 #include "broker/base/error.hpp"
 #include "broker/base/survival.hpp"
+#include "broker/runtime/log_pump.hpp"
 #include "broker/runtime/task_launch.hpp"
 
 namespace berth::runtime {
@@ -51,8 +52,14 @@ struct TaskRecord {
 
 // The task's record; made where there is none.
 Result<TaskRecord*> task_record(Survival& survival, const TaskId& task);
+// What of a container's output (0: standard output, 1: error) is not in its log yet; one for each container of the task.
+struct ContainerOutput {
+  OutputBuffer streams[2];
+};
+Result<ContainerOutput*> container_output(Survival& survival, const TaskId& task, std::size_t container);
 // Is there one from before?
 bool has_task_record(Survival& survival, const TaskId& task);
+// With the containers' output.
 void remove_task_record(Survival& survival, const TaskId& task);
 
 // Writes `fd` down, then keeps it.

@@ -42,7 +42,7 @@ class WorkPool {
 
 class Strand : public std::enable_shared_from_this<Strand> {
  public:
-  // Shares the pool: a late post() finds it stopped, not gone.
+  // Shares the pool: a late post() finds it stopped, not gone. The pool's owner stops it: the last strand may die on its thread.
   explicit Strand(std::shared_ptr<WorkPool> pool) : pool_(std::move(pool)) {}
   void post(WorkPool::Work work);
   // Drops what waits. Call when the pool is stopped: work may hold the strand's own owner.

@@ -38,7 +38,7 @@ class AdoptTest : public RuntimeTest {
 
 TEST_F(AdoptTest, ARunningTaskGoesOnAndItsOutputIsNotLost) {
   const TaskId id("survivor");
-  runtime_->launch(task_with_gate("survivor", "echo before; while [ ! -e /gate/go ]; do sleep 0.01; done; echo after; exit 5"));
+  runtime_->launch(task_with_gate("survivor", "echo before; printf un; while [ ! -e /gate/go ]; do sleep 0.01; done; echo finished; exit 5"));
   reports_.wait_for(id, "running");
   const int pid = reports_.pid_of(id, "app");
   restart();
@@ -49,7 +49,7 @@ TEST_F(AdoptTest, ARunningTaskGoesOnAndItsOutputIsNotLost) {
   ASSERT_TRUE(write_file(gate("survivor") + "/go", ""));
   reports_.wait_for(id, "stopped");
   EXPECT_THAT(reports_.of(id), ElementsAre("pull started", "pull stopped", "started app", "running", "exited app 5", "stopped"));
-  EXPECT_EQ(output(id), "stdout before\nstdout after\n");
+  EXPECT_EQ(output(id), "stdout before\nstdout unfinished\n");
 }
 
 TEST_F(AdoptTest, AnExitWhileNoDaemonRanIsReported) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 
@@ -25,23 +26,42 @@ TEST(LogLine, HasTheTimeWithNanosecondsTheStreamAndTheText) {
 }
 
 TEST(LineSplitter, WaitsForTheEndOfALine) {
-  LineSplitter lines("stderr");
+  OutputBuffer buffer{};
+  LineSplitter lines("stderr", buffer);
   EXPECT_EQ(lines.feed(kNow, "one\ntw"), format_log_line(kNow, "stderr", "one"));
   EXPECT_EQ(lines.feed(kNow, "o\n\n"), format_log_line(kNow, "stderr", "two") + format_log_line(kNow, "stderr", ""));
   EXPECT_EQ(lines.finish(kNow), "");
 }
 
 TEST(LineSplitter, KeepsALastLineWithoutAnEnd) {
-  LineSplitter lines("stdout");
+  OutputBuffer buffer{};
+  LineSplitter lines("stdout", buffer);
   EXPECT_EQ(lines.feed(kNow, "last words"), "");
   EXPECT_EQ(lines.finish(kNow), format_log_line(kNow, "stdout", "last words"));
 }
 
 TEST(LineSplitter, CutsLinesThatAreTooLong) {
-  LineSplitter lines("stdout");
+  OutputBuffer buffer{};
+  LineSplitter lines("stdout", buffer);
   const std::string text = lines.feed(kNow, std::string(kLogLineBytesMax + 5, 'x') + "\n");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
   EXPECT_THAT(text, HasSubstr("stdout xxxxx\n"));
+}
+
+TEST(LineSplitter, AnotherOneGoesOnWithTheBufferOfTheFirst) {
+  OutputBuffer buffer{};
+  EXPECT_EQ(LineSplitter("stdout", buffer).feed(kNow, "half of "), "");
+  EXPECT_EQ(LineSplitter("stdout", buffer).feed(kNow, "a line\n"), format_log_line(kNow, "stdout", "half of a line"));
+}
+
+TEST(LineSplitter, LinesThatWereNotDroppedAreGivenAgain) {
+  OutputBuffer buffer{};
+  {
+    LineSplitter dead("stdout", buffer);
+    std::copy_n("one\n", 4, dead.space().data());
+    EXPECT_EQ(dead.commit(kNow, 4), format_log_line(kNow, "stdout", "one"));
+  }
+  EXPECT_EQ(LineSplitter("stdout", buffer).finish(kNow), format_log_line(kNow, "stdout", "one"));
 }
 
 TEST(LaunchRecord, ComesBackAsItWasWritten) {
@@ -108,6 +128,7 @@ TEST(Strand, RunsItsWorkInOrderOnManyThreads) {
   for (int i = 0; i < 1000; ++i) strand->post([&seen, i] { seen.push_back(i); });
   strand->post([&done] { done.set_value(); });
   done.get_future().wait();
+  pool->stop();
   EXPECT_EQ(seen.size(), 1000u);
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
 }
