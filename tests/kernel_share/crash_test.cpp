@@ -166,5 +166,32 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   EXPECT_EQ(in_child({}, try_locks), 0);
 }
 
+TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
+  const std::string path = at_ + "/l";
+  const UniqueFd held(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  const pid_t waiter = fork();
+  if (waiter == 0) {
+    const int fd = open(path.c_str(), O_RDWR);
+    if (write(ends[1], "w", 1) != 1) _exit(2);
+    _exit(flock(fd, LOCK_EX) == 0 ? 0 : 1);
+  }
+  char ready = 0;
+  ASSERT_EQ(read(ends[0], &ready, 1), 1);
+  ASSERT_EQ(keeper_->kill_daemon(), "recovered 1");
+  ASSERT_EQ(flock(held.get(), LOCK_UN), 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(waiter, &status, 0), waiter);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_P(Crash, AMountThatWasUnmountedWhileNobodyServedIsForgotten) {
+  ASSERT_EQ(umount2(at_.c_str(), MNT_DETACH), 0);
+  const std::string said = keeper_->kill_daemon();
+  EXPECT_EQ(said, "recovered 0");
+}
+
 }  // namespace
 }  // namespace berth::fuse::test

@@ -83,6 +83,9 @@ TEST_P(Programs, FioVerifiesWhatItWrote) {
   EXPECT_EQ(shell("cd " + at_ + " && fio --name=m --rw=randwrite --bs=4k --size=4m --verify=crc32c --do_verify=1 --ioengine=mmap "
                   "--output=/dev/null"),
             0);
+  EXPECT_EQ(shell("cd " + at_ + " && fio --name=d --rw=randwrite --bs=4k --size=4m --direct=1 --verify=crc32c --do_verify=1 "
+                  "--ioengine=psync --output=/dev/null"),
+            0);
 }
 
 TEST_P(Programs, ARemovedTreeIsGone) {

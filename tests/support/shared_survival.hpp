@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -99,7 +100,7 @@ class SharedSurvival final : public Survival {
     std::size_t offset;
   };
   struct Shared {
-    std::array<bool, 65536> kept;
+    std::array<std::atomic<bool>, 65536> kept;  // of several threads
     std::array<Region, 1024> regions;
     std::size_t regions_used;
     std::size_t arena_used;
