@@ -116,7 +116,10 @@ class World {
     std::map<ContainerInstanceId, int> cpu_left;
     for (const auto& id : before) cpu_left[id] = cluster_.remaining(id).cpu;
     const auto result = cluster_.run_task(now_, ids_, wanted);
-    if (!result) return EXPECT_EQ(result.error().message, "No Container Instances were found in your cluster."), void();
+    if (!result) {
+      EXPECT_EQ(result.error().message, "No Container Instances were found in your cluster.");
+      return;
+    }
     placed += static_cast<int>(result->tasks.size());
     refused += static_cast<int>(result->failures.size());
     if (!result->tasks.empty()) {
@@ -159,7 +162,9 @@ class World {
   }
 
   void stop_task() {
-    if (const Task* task = any(cluster_.tasks())) EXPECT_TRUE(cluster_.stop_task(now_, TaskId(task->id), "UserInitiated", "sim"));
+    if (const Task* task = any(cluster_.tasks())) {
+      EXPECT_TRUE(cluster_.stop_task(now_, TaskId(task->id), "UserInitiated", "sim"));
+    }
   }
 
   void trouble() {
@@ -191,7 +196,9 @@ class World {
       if (const auto* boot = std::get_if<BootInstance>(&effect)) cluster_.instance_running(now_, boot->instance, "up\n");
       // Some end later, by a report that comes after other commands.
       if (const auto* end = std::get_if<TerminateInstance>(&effect)) ending_.insert(end->instance);
-      if (const auto* launch = std::get_if<LaunchTask>(&effect)) EXPECT_TRUE(cluster_.tasks().contains(launch->task));
+      if (const auto* launch = std::get_if<LaunchTask>(&effect)) {
+        EXPECT_TRUE(cluster_.tasks().contains(launch->task));
+      }
     }
     for (auto at = ending_.begin(); at != ending_.end();) {
       if (chance(2)) { ++at; continue; }
@@ -223,7 +230,9 @@ class World {
     EXPECT_GE(left.cpu, 0);
     EXPECT_GE(left.memory_mib, 0);
     // A machine that is over and forgotten has no type any more to count by.
-    if (cluster_.instances().contains(instance.ec2_instance)) EXPECT_GE(left.interfaces, 0);
+    if (cluster_.instances().contains(instance.ec2_instance)) {
+      EXPECT_GE(left.interfaces, 0);
+    }
     for (const auto* ports : {&used.tcp, &used.udp}) {
       for (int port : *ports) EXPECT_EQ(ports->count(port), 1u) << "port " << port << " twice";
     }
@@ -248,16 +257,24 @@ class World {
     if (!fresh) {
       EXPECT_GE(task.last, before->second.first);
       EXPECT_GE(task.version, before->second.second);
-      if (task.last != before->second.first) EXPECT_GT(task.version, before->second.second);
-      if (before->second.first == TaskStatus::stopped) EXPECT_EQ(task.version, before->second.second);
+      if (task.last != before->second.first) {
+        EXPECT_GT(task.version, before->second.second);
+      }
+      if (before->second.first == TaskStatus::stopped) {
+        EXPECT_EQ(task.version, before->second.second);
+      }
       before->second = {task.last, task.version};
     }
     EXPECT_EQ(task.last == TaskStatus::stopped, task.stopped.has_value());
-    if (task.last > TaskStatus::running) EXPECT_TRUE(task.stop_wanted && !task.stop_code.empty());
+    if (task.last > TaskStatus::running) {
+      EXPECT_TRUE(task.stop_wanted && !task.stop_code.empty());
+    }
     if (!task.interface) return;
     auto interface = cluster_.interfaces().find(*task.interface);
     EXPECT_EQ(interface != cluster_.interfaces().end(), task.last != TaskStatus::stopped);
-    if (interface != cluster_.interfaces().end()) EXPECT_EQ(cluster_.subnets().at(interface->second.subnet).zone, task.zone);
+    if (interface != cluster_.interfaces().end()) {
+      EXPECT_EQ(cluster_.subnets().at(interface->second.subnet).zone, task.zone);
+    }
   }
 
   // Two streams: what is tried and what ids are drawn do not move each other.
