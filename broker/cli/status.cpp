@@ -57,8 +57,8 @@ Result<int> status(const CommonOptions& options) {
               {{"TASK", "id"}, {"FAMILY", "definition"}, {"STATUS", "status"}, {"ON", "capacity"}, {"ZONE", "zone"},
                {"ADDRESS", "address"}, {"STOPPED BECAUSE", "stopped_reason"}});
   print_table("File systems", status->at("file_systems"),
-              {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"},
-               {"MOUNTS", "mounts"}});
+              {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
+  print_table("Mounts", status->at("mounts"), {{"TASK/VOLUME", "id"}, {"OPERATIONS", "operations"}, {"INODES", "known_inodes"}});
   return 0;
 }
 

@@ -40,6 +40,8 @@ Result<ParsedConfig> parse_command_line(int argc, char** argv) {
   app.add_option("--zones", config.zones, "availability zones, fixed at the first start")->capture_default_str()->check(CLI::Range(2, 6));
   app.add_option("--request-workers", config.request_workers)->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--share-workers", config.share_workers)->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_option("--metadata-steady", config.metadata_steady, "task endpoint requests a second for each path; 0: no limit")->capture_default_str();
+  app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();
   app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
   app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");
   app.add_flag("--verbose", config.verbose, "log debug lines too");

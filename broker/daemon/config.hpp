@@ -17,6 +17,8 @@ struct Config {
   unsigned zones = 2;                              // how many availability zones, 2 to 6
   unsigned request_workers = 16;                   // calls decided at the same time
   unsigned share_workers = 4;
+  double metadata_steady = 40;                     // credential and metadata requests a second, for each path of a task: the
+  double metadata_burst = 60;                      // ECS agent's limits; steady 0: none
   bool passthrough = true;                         // kernel passthrough on the share, where there is any
   bool log_to_file = false;                        // to <state directory>/daemon.log instead of standard error
   bool verbose = false;                            // debug lines too

@@ -109,12 +109,25 @@ Json tasks(const Cluster& cluster) {
   return list;
 }
 
-Json file_systems(const control::Control& c, const std::vector<fuse::Share::MountStats>& mounts) {
+Json file_systems(const control::Control& c) {
   Json list = Json::array();
   for (const auto& [id, record] : c.catalog.file_systems()) {
-    const auto served = std::ranges::count_if(mounts, [&](const auto& mount) { return mount.backing_directory.ends_with("/" + id.str()); });
-    list.push_back({{"id", id.str()}, {"state", fuse::to_string(record.life_cycle)}, {"mount_targets", c.catalog.mount_targets_of(id).size()},
-                    {"access_points", c.catalog.access_points_of(id).size()}, {"mounts", served}, {"policy", record.policy.has_value()}});
+    list.push_back(Json{{"id", id.str()},
+                        {"state", fuse::to_string(record.life_cycle)},
+                        {"mount_targets", c.catalog.mount_targets_of(id).size()},
+                        {"access_points", c.catalog.access_points_of(id).size()},
+                        {"policy", record.policy.has_value()}});
+  }
+  return list;
+}
+
+Json mounts_of(const std::vector<fuse::Share::MountStats>& mounts) {
+  Json list = Json::array();
+  for (const auto& mount : mounts) {
+    list.push_back(Json{{"id", mount.id.str()},
+                        {"operations", mount.operations},
+                        {"known_inodes", mount.known_inodes},
+                        {"passthrough", mount.passthrough}});
   }
   return list;
 }
@@ -127,7 +140,8 @@ Json status_of(const control::Control& c, const std::vector<fuse::Share::MountSt
           {"container_instances", container_instances(c.cluster)},
           {"instances_without_agent", instances_without_agent(c.cluster)},
           {"tasks", tasks(c.cluster)},
-          {"file_systems", file_systems(c, mounts)}};
+          {"file_systems", file_systems(c)},
+          {"mounts", mounts_of(mounts)}};
 }
 
 }  // namespace berth::daemon

@@ -50,6 +50,10 @@ void TaskLife::on_effect(const cluster_sim::Effect& effect) {
 
 void TaskLife::launch(const cluster_sim::TaskId& task) {
   auto prepared = parts_.launcher.prepare(task);
+  if (prepared && prepared->interface) {
+    const auto& interface = *prepared->interface;
+    if (auto known = runtime_->add_subnet(interface.gateway, interface.prefix_length); !known) prepared = fail(known.error());
+  }
   if (prepared) {
     runtime_->launch(std::move(*prepared));
     return;
