@@ -22,12 +22,17 @@ std::unexpected<Error> malformed(fmt::format_string<Args...> format, Args&&... a
   return fail(Code::invalid_argument, format, std::forward<Args>(args)...);
 }
 
+constexpr int kDepthMax = 16;
+
 // nlohmann takes the last of two equal keys in silence; a policy that says two things is refused instead.
 Result<Json> parse_json(std::string_view text) {
   if (text.size() > kDocumentBytesMax) return malformed("the policy is longer than {} bytes", kDocumentBytesMax);
   std::vector<std::set<std::string>> keys;
   std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+  bool too_deep = false;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    too_deep = too_deep || depth > kDepthMax;
+    if (too_deep) return false;  // dropped at once: copies of a deep tree recurse
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) twice = parsed.get<std::string>();
@@ -35,6 +40,7 @@ Result<Json> parse_json(std::string_view text) {
   };
   try {
     auto json = Json::parse(text, watch);
+    if (too_deep) return malformed("the policy is nested more than {} deep", kDepthMax);
     if (!twice.empty()) return malformed("This policy contains invalid Json: `{}` stands twice in one object", twice);
     return json;
   } catch (const Json::exception& error) {
