@@ -97,8 +97,8 @@ class FileSystem {
   Answer<int> descriptor(Handle handle, bool write);
 
   // POSIX locks: each owner has a descriptor of its own on the inode, so that they conflict between mounts and not within
-  // one owner. Both never wait: EAGAIN.
-  Answer<> set_lock(Ino ino, std::uint64_t owner, struct flock lock, pid_t pid);
+  // one owner. `lock.l_pid` is the caller's process. Both never wait: EAGAIN.
+  Answer<> set_lock(Ino ino, std::uint64_t owner, struct flock lock);
   Answer<struct flock> get_lock(Ino ino, std::uint64_t owner, struct flock lock);
   // True where the owner had locks.
   bool drop_locks(Ino ino, std::uint64_t owner);

@@ -216,14 +216,14 @@ Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner) {
   return opens_.add(OpenKind::lock, std::move(*file), ino, false, owner);
 }
 
-Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock, pid_t pid) {
+Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock) {
   if (lock.l_type == F_UNLCK && opens_.lock_handle(ino, owner) == 0) return {};
   const auto handle = lock_handle(ino, owner);
   if (!handle) return refuse(handle.error());
   OpenRecord* open = opens_.find(*handle, OpenKind::lock);
   if (open == nullptr) return refuse(EBADF);
+  open->pid = lock.l_pid;
   lock.l_pid = 0;  // open file description locks want it so
-  open->pid = pid;
   return answer(fcntl(fd_of(*open), F_OFD_SETLK, &lock));
 }
 
@@ -238,7 +238,7 @@ Answer<struct flock> FileSystem::get_lock(Ino ino, std::uint64_t owner, struct f
   lock.l_pid = 0;
   const auto asked = answer(fcntl(open == nullptr ? asks.get() : fd_of(*open), F_OFD_GETLK, &lock));
   if (!asked) return refuse(asked.error());
-  if (lock.l_pid < 0) lock.l_pid = 0;  // the holder is a descriptor, in this mount or another
+  if (lock.l_pid < 0) lock.l_pid = opens_.other_lock_user(ino, owner);  // the holder is a descriptor, here or elsewhere
   return lock;
 }
 

@@ -36,7 +36,7 @@ struct OpenRecord {
   std::atomic<OpenKind> kind;
   std::uint32_t generation;
   std::int32_t descriptor;  // + 1
-  std::int32_t pid;         // of the lock's last user
+  std::int32_t pid;         // of a lock's owner
   std::uint32_t passthrough;
   std::uint32_t writable;
   Ino ino;

@@ -102,4 +102,15 @@ Handle OpenFiles::lock_handle(Ino ino, std::uint64_t lock_owner) const {
   return found == locks_.end() ? 0 : found->second;
 }
 
+pid_t OpenFiles::other_lock_user(Ino ino, std::uint64_t lock_owner) const {
+  const std::scoped_lock lock(mutex_);
+  pid_t user = 0;
+  for (auto at = locks_.lower_bound({ino, 0}); at != locks_.end() && at->first.first == ino; ++at) {
+    if (at->first.second == lock_owner) continue;
+    if (user != 0) return 0;
+    user = slots_.at(static_cast<std::uint32_t>(at->second) - 1U)->pid;
+  }
+  return user;
+}
+
 }  // namespace berth::fuse

@@ -34,6 +34,8 @@ class OpenFiles {
 
   // The handle on which this owner's POSIX locks of the inode lie; 0 where it has none.
   Handle lock_handle(Ino ino, std::uint64_t lock_owner) const;
+  // The process that uses locks of the inode on this mount, where that is one other than `lock_owner`; 0 else.
+  pid_t other_lock_user(Ino ino, std::uint64_t lock_owner) const;
 
  private:
   void finish_closing(OpenRecord& record);

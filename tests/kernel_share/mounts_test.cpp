@@ -145,6 +145,19 @@ TEST_F(TwoMounts, LocksExcludeEachOther) {
   EXPECT_EQ(whole, EWOULDBLOCK);
 }
 
+TEST_F(TwoMounts, TheHolderOfAPosixLockIsNamed) {
+  ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
+  const UniqueFd held(open((a_ + "/l").c_str(), O_RDWR | O_CLOEXEC));
+  auto lock = whole_file(F_WRLCK);
+  ASSERT_EQ(fcntl(held.get(), F_SETLK, &lock), 0);
+  const int result = in_child({}, [&] {
+    auto asked = whole_file(F_WRLCK);
+    if (fcntl(open((a_ + "/l").c_str(), O_RDWR), F_GETLK, &asked) != 0) return 1;
+    return asked.l_type == F_WRLCK && asked.l_pid == getppid() ? 0 : 2;
+  });
+  EXPECT_EQ(result, 0);
+}
+
 // Two descriptors of one process have one set of POSIX locks; closing either lets all go.
 TEST_F(TwoMounts, PosixLocksBelongToTheProcess) {
   ASSERT_EQ(shell("touch " + a_ + "/l"), 0);
