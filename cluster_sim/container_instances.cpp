@@ -130,6 +130,9 @@ Result<> Cluster::set_container_instance_status(TimePoint, const ContainerInstan
 void Cluster::set_agent_connected(const ContainerInstanceId& id, bool connected) {
   auto found = state_->container_instances.find(id);
   if (found == state_->container_instances.end() || found->second.status == "INACTIVE" || found->second.agent_connected == connected) return;
+  // No agent speaks from a machine that is gone.
+  const Instance* machine = find(state_->instances, found->second.ec2_instance);
+  if (connected && (!machine || machine->state != "running")) return;
   found->second.agent_connected = connected;
   ++found->second.version;
   state_->changed(id);

@@ -31,7 +31,9 @@ inline Used used_on(const Cluster& cluster, const ContainerInstanceId& id) {
 inline bool oracle_fits(const Cluster& cluster, const RunTask& request, const ContainerInstance& instance) {
   const Used used = used_on(cluster, instance.id);
   const TaskRequirements& needs = request.requirements;
-  const InstanceType& type = *find_instance_type(cluster.instances().at(instance.ec2_instance).type);
+  const auto machine = cluster.instances().find(instance.ec2_instance);
+  if (machine == cluster.instances().end() || machine->second.state != "running") return false;
+  const InstanceType& type = *find_instance_type(machine->second.type);
   if (instance.status != "ACTIVE" || !instance.agent_connected) return false;
   if (used.cpu + needs.cpu > instance.cpu || used.memory + needs.memory_mib > instance.memory_mib) return false;
   for (const auto& port : needs.ports) {
