@@ -1,0 +1,52 @@
+// What the FUSE operations share: from a request to its mount and caller, and the replies. For ops*.cpp only.
+#pragma once
+
+#include <cerrno>
+
+#include "fuse/libfuse.hpp"
+#include "fuse/mount.hpp"
+
+namespace berth::fuse {
+
+using FileInfo = struct fuse_file_info;
+
+inline Mount& mount_of(fuse_req_t req) { return *static_cast<Mount*>(fuse_req_userdata(req)); }
+
+inline Caller caller_of(fuse_req_t req) {
+  const struct fuse_ctx* context = fuse_req_ctx(req);
+  return {context->uid, context->gid, context->pid};
+}
+
+inline void reply_errno(fuse_req_t req, Errno value) { fuse_reply_err(req, number(value)); }
+
+inline void reply(fuse_req_t req, const Answer<>& answer) { fuse_reply_err(req, answer ? 0 : number(answer.error())); }
+
+inline void reply(fuse_req_t req, Ino ino, const Answer<struct stat>& answer) {
+  if (!answer) return reply_errno(req, answer.error());
+  fuse_reply_attr(req, &*answer, mount_of(req).attribute_timeout(ino));
+}
+
+inline struct fuse_entry_param entry_param(Mount& mount, Ino parent, const Entry& entry) {
+  struct fuse_entry_param param {};
+  param.ino = entry.ino;
+  param.attr = entry.attributes;
+  param.attr_timeout = mount.attribute_timeout(entry.ino);
+  param.entry_timeout = mount.entry_timeout(parent);
+  return param;
+}
+
+// A reply that does not arrive (the caller was killed) leaves no reference with the kernel.
+inline void reply(fuse_req_t req, Ino parent, const Answer<Entry>& answer) {
+  if (!answer) return reply_errno(req, answer.error());
+  Mount& mount = mount_of(req);
+  const struct fuse_entry_param param = entry_param(mount, parent, *answer);
+  if (fuse_reply_entry(req, &param) != 0) mount.files().forget(answer->ino, 1);
+}
+
+// Each file's part of the table.
+void add_name_operations(struct fuse_lowlevel_ops& ops);
+void add_data_operations(struct fuse_lowlevel_ops& ops);
+void add_listing_operations(struct fuse_lowlevel_ops& ops);
+void add_lock_operations(struct fuse_lowlevel_ops& ops);
+
+}  // namespace berth::fuse

@@ -1,0 +1,175 @@
+// Open files and what is in them.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "broker/base/log.hpp"
+#include "broker/base/unique_fd.hpp"
+#include "fuse/ops_common.hpp"
+
+namespace berth::fuse {
+namespace {
+
+// Lets the kernel read and write the backing file itself. All opens of an inode must name the same backing id; one that is
+// open without, must stay without: so a failure ends passthrough for the whole mount.
+void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount, [[maybe_unused]] Ino ino,
+                  [[maybe_unused]] Handle handle, [[maybe_unused]] FileInfo& info) {
+#if BERTH_FUSE_PASSTHROUGH
+  InodeRecord* inode = mount.files().inodes().record(ino);
+  OpenRecord* open = mount.files().opened(handle);
+  if (inode == nullptr || open == nullptr) return;
+  const std::scoped_lock lock(mount.passthrough_mutex());
+  if (inode->backing_id == 0) {
+    if (!mount.passthrough()) return;
+    inode->backing_id = fuse_passthrough_open(req, fd_of(*open));
+    if (inode->backing_id <= 0) {
+      inode->backing_id = 0;
+      mount.disable_passthrough();
+      log::warning("passthrough not possible, reads and writes go through the daemon", {{"mount", mount.id().str()}});
+      return;
+    }
+  }
+  ++inode->passthrough_opens;
+  open->passthrough = 1;
+  info.backing_id = inode->backing_id;
+#endif
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  mount.attempt();
+  const auto handle = mount.files().open(caller_of(req), ino, info->flags);
+  if (!handle) return reply_errno(req, handle.error());
+  mount.journal_opened(*handle);
+  info->fh = *handle;
+  pass_through(req, mount, ino, *handle, *info);
+  if (fuse_reply_open(req, info) != 0) mount.close_file(*handle);
+}
+
+void reply_created(fuse_req_t req, Ino parent, const Answer<Created>& created, FileInfo& info) {
+  if (!created) return reply_errno(req, created.error());
+  Mount& mount = mount_of(req);
+  mount.journal_opened(created->handle);
+  info.fh = created->handle;
+  pass_through(req, mount, created->entry.ino, created->handle, info);
+  const struct fuse_entry_param param = entry_param(mount, parent, created->entry);
+  if (fuse_reply_create(req, &param, &info) == 0) return;
+  mount.close_file(created->handle);
+  mount.files().forget(created->entry.ino, 1);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  const Attempt attempt = mount.attempt();
+  reply_created(req, parent, mount.files().create(caller_of(req), parent, name, mode, info->flags, attempt), *info);
+}
+
+#if BERTH_FUSE_PASSTHROUGH
+void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  mount.attempt();
+  reply_created(req, parent, mount.files().make_nameless(caller_of(req), parent, mode, info->flags), *info);
+}
+#endif
+
+struct fuse_bufvec at_descriptor(int fd, off_t offset, std::size_t size) {
+  struct fuse_bufvec data {};
+  data.count = 1;
+  data.buf[0].size = size;
+  data.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  data.buf[0].fd = fd;
+  data.buf[0].pos = offset;
+  return data;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, FileInfo* info) {
+  const auto fd = mount_of(req).files().descriptor(info->fh, false);
+  if (!fd) return reply_errno(req, fd.error());
+  struct fuse_bufvec data = at_descriptor(*fd, offset, size);
+  fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
+}
+
+// A write that was begun before a crash and is resent: done twice it is harmless, unless it appends. The kernel says where it
+// saw the end of the file; what is there now tells whether the bytes got there.
+bool was_appended(int fd, const struct fuse_bufvec& data, off_t offset) {
+  if ((fcntl(fd, F_GETFL) & O_APPEND) == 0 || data.count != 1 || (data.buf[0].flags & FUSE_BUF_IS_FD) != 0) return false;
+  std::vector<char> there(data.buf[0].size);
+  // Through /proc, because the caller's own descriptor may not be for reading.
+  const UniqueFd file(open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
+  return pread(file.get(), there.data(), there.size(), offset) == static_cast<ssize_t>(there.size()) &&
+         std::memcmp(there.data(), data.buf[0].mem, there.size()) == 0;
+}
+
+void op_write_buf(fuse_req_t req, fuse_ino_t, struct fuse_bufvec* data, off_t offset, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  const Attempt attempt = mount.attempt();
+  const auto fd = mount.files().descriptor(info->fh, true);
+  if (!fd) return reply_errno(req, fd.error());
+  if (attempt == Attempt::again && was_appended(*fd, *data, offset)) return void(fuse_reply_write(req, fuse_buf_size(data)));
+  struct fuse_bufvec to = at_descriptor(*fd, offset, fuse_buf_size(data));
+  const ssize_t written = fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
+  if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
+  fuse_reply_write(req, static_cast<std::size_t>(written));
+}
+
+// close(2) of one descriptor of a process: its POSIX locks of the file go, all of them.
+void op_flush(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  const bool dropped = mount.files().drop_locks(ino, info->lock_owner);
+  fuse_reply_err(req, 0);
+  if (dropped) mount.common().waiters.wake(mount.key_of(ino));
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  const InodeKey key = mount.key_of(ino);
+  mount.close_file(info->fh);
+  fuse_reply_err(req, 0);
+  if (!mount.common().waiters.empty()) mount.common().waiters.wake(key);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t, int data_only, FileInfo* info) {
+  reply(req, mount_of(req).files().sync(info->fh, OpenKind::file, data_only != 0));
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length, FileInfo* info) {
+  reply(req, mount_of(req).files().allocate(info->fh, mode, offset, length));
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* info) {
+  const auto found = mount_of(req).files().seek(info->fh, offset, whence);
+  if (!found) return reply_errno(req, found.error());
+  fuse_reply_lseek(req, *found);
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t, off_t out_offset,
+                        FileInfo* out, std::size_t length, int) {
+  const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, out->fh, out_offset, length);
+  if (!copied) return reply_errno(req, copied.error());
+  fuse_reply_write(req, *copied);
+}
+
+}  // namespace
+
+void add_data_operations(struct fuse_lowlevel_ops& ops) {
+  ops.open = op_open;
+  ops.create = op_create;
+#if BERTH_FUSE_PASSTHROUGH
+  ops.tmpfile = op_tmpfile;
+#endif
+  ops.read = op_read;
+  ops.write_buf = op_write_buf;
+  ops.flush = op_flush;
+  ops.release = op_release;
+  ops.fsync = op_fsync;
+  ops.fallocate = op_fallocate;
+  ops.lseek = op_lseek;
+  ops.copy_file_range = op_copy_file_range;
+}
+
+}  // namespace berth::fuse
