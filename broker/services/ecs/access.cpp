@@ -46,18 +46,21 @@ ResourceAccess resource(const Parts& parts, const std::string& arn) {
 // Whoever makes something with tags must be allowed to tag it (account setting tagResourceAuthorization, on for new accounts).
 void add_tagging(const Json& input, const std::string& arn, const char* create_action, std::vector<ResourceAccess>& list) {
   if (list_of(input, "tags").empty()) return;
-  ResourceAccess access{.arn = arn, .conditions = {{"ecs:CreateAction", create_action}}, .action = "ecs:TagResource", .resource_policy = {}};
+  ResourceAccess access{
+      .arn = arn, .conditions = {{"ecs:CreateAction", create_action}}, .action = "ecs:TagResource", .resource_policy = {}};
   add_request_tags(input, access.conditions);
   list.push_back(std::move(access));
 }
 
 void add_passed_role(const std::string& arn, std::vector<ResourceAccess>& list) {
   if (arn.empty()) return;
-  list.push_back({.arn = arn, .conditions = {{"iam:PassedToService", kTasksService}}, .action = "iam:PassRole", .resource_policy = {}});
+  list.push_back(
+      {.arn = arn, .conditions = {{"iam:PassedToService", kTasksService}}, .action = "iam:PassRole", .resource_policy = {}});
 }
 
 // Resources of a cluster by their ARNs, each with ecs:cluster.
-Resources in_cluster(const Parts& parts, const Home& home, const cluster_sim::ClusterName& name, const std::vector<std::string>& arns) {
+Resources in_cluster(const Parts& parts, const Home& home, const cluster_sim::ClusterName& name,
+                     const std::vector<std::string>& arns) {
   std::vector<ResourceAccess> list;
   for (const auto& arn : arns) {
     auto access = resource(parts, arn);
@@ -135,9 +138,11 @@ Resources clusters(const Parts& parts, const CallContext&, const Json& input) {
 
 Resources new_task_definition(const Parts& parts, const CallContext&, const Json& input) {
   const auto home = home_of(parts);
-  ResourceAccess access{.arn = home.task_definition_arn(text_of(input, "family"), "*"), .conditions = {}, .action = {}, .resource_policy = {}};
+  ResourceAccess access{
+      .arn = home.task_definition_arn(text_of(input, "family"), "*"), .conditions = {}, .action = {}, .resource_policy = {}};
   add_request_tags(input, access.conditions);
-  for (const auto& type : list_of(input, "requiresCompatibilities")) access.conditions.emplace("ecs:compute-compatibility", type.get<std::string>());
+  for (const auto& type : list_of(input, "requiresCompatibilities"))
+    access.conditions.emplace("ecs:compute-compatibility", type.get<std::string>());
   for (const auto& container : list_of(input, "containerDefinitions"))
     if (container.value("privileged", false)) access.conditions.emplace("ecs:privileged", "ENABLED");
   std::vector<ResourceAccess> list{std::move(access)};
@@ -153,7 +158,8 @@ Resources named_task_definitions(const Parts& parts, const CallContext&, const J
   for (const auto& text : list_of(input, "taskDefinitions")) {
     const auto name = read_task_definition(home, text.get<std::string>());
     if (!name) return refused(name);
-    list.push_back(resource(parts, home.task_definition_arn(name->family, name->revision ? std::to_string(*name->revision) : "*")));
+    list.push_back(
+        resource(parts, home.task_definition_arn(name->family, name->revision ? std::to_string(*name->revision) : "*")));
   }
   if (list.empty()) list.emplace_back();
   return list;
@@ -169,13 +175,16 @@ Resources launch(const Parts& parts, const CallContext&, const Json& input) {
   const auto definition = found ? Json::parse(found->text) : Json::object();
   const auto revision = found ? std::to_string(found->revision) : name->revision ? std::to_string(*name->revision) : "*";
 
-  ResourceAccess access{.arn = home.task_definition_arn(name->family, revision), .conditions = {}, .action = {}, .resource_policy = {}};
+  ResourceAccess access{
+      .arn = home.task_definition_arn(name->family, revision), .conditions = {}, .action = {}, .resource_policy = {}};
   add_resource_tags(definition.value(kTagsMember, Tags()), access.conditions);
   add_request_tags(input, access.conditions);
   access.conditions.emplace("ecs:cluster", home.cluster_arn(cluster_name->str()));
   access.conditions.emplace("ecs:enable-execute-command", input.value("enableExecuteCommand", false) ? "true" : "false");
-  for (const auto& item : list_of(input, "capacityProviderStrategy")) access.conditions.emplace("ecs:capacity-provider", text_of(item, "capacityProvider"));
-  for (const auto& instance : list_of(input, "containerInstances")) access.conditions.emplace("ecs:container-instances", instance.get<std::string>());
+  for (const auto& item : list_of(input, "capacityProviderStrategy"))
+    access.conditions.emplace("ecs:capacity-provider", text_of(item, "capacityProvider"));
+  for (const auto& instance : list_of(input, "containerInstances"))
+    access.conditions.emplace("ecs:container-instances", instance.get<std::string>());
 
   std::vector<ResourceAccess> list{std::move(access)};
   const auto overrides = input.value("overrides", Json::object());
@@ -183,11 +192,14 @@ Resources launch(const Parts& parts, const CallContext&, const Json& input) {
     const auto given = text_of(overrides, role);
     add_passed_role(given.empty() ? text_of(definition, role) : role_arn(home, given), list);
   }
-  add_tagging(input, home.task_arn(cluster_name->str(), "*"), input.contains("containerInstances") ? "StartTask" : "RunTask", list);
+  add_tagging(input, home.task_arn(cluster_name->str(), "*"), input.contains("containerInstances") ? "StartTask" : "RunTask",
+              list);
   return list;
 }
 
-Resources task(const Parts& parts, const CallContext&, const Json& input) { return named_tasks(parts, input, {text_of(input, "task")}); }
+Resources task(const Parts& parts, const CallContext&, const Json& input) {
+  return named_tasks(parts, input, {text_of(input, "task")});
+}
 
 Resources tasks(const Parts& parts, const CallContext&, const Json& input) {
   return named_tasks(parts, input, input.value("tasks", std::vector<std::string>()));

@@ -1,5 +1,7 @@
 #include "broker/services/ecs/client_tokens.hpp"
 
+#include <cstdlib>
+
 #include <nlohmann/json.hpp>
 
 #include "broker/control/control_plane.hpp"
@@ -22,11 +24,14 @@ constexpr std::size_t kTokenSizeMax = 64;
 
 std::string key_of(const ClusterName& cluster, const std::string& token) { return cluster.str() + "/" + token; }
 
+// Read without the rest, which may be large: `at` is the first member in the order of names, in which documents are written.
+double time_of(const std::string& document) { return std::strtod(document.c_str() + document.find(':') + 1, nullptr); }
+
 void forget_old_tokens(Control& c, std::chrono::seconds retention) {
   const auto oldest = to_epoch_seconds(c.now - retention);
   std::vector<std::string> old;
   c.documents.scan(kClientTokenKind, [&](const std::string& key, const std::string& text) {
-    if (Json::parse(text).at("at").get<double>() < oldest) old.push_back(key);
+    if (time_of(text) < oldest) old.push_back(key);
     return true;
   });
   for (const auto& key : old) c.documents.erase(kClientTokenKind, key);
@@ -41,7 +46,8 @@ std::unexpected<api::ApiError> conflict(const Home& home, const ClusterName& clu
 
 }  // namespace
 
-Outcome<std::optional<std::vector<TaskId>>> find_client_token(Control& c, const ClusterName& cluster, const Json& input, std::chrono::seconds retention) {
+Outcome<std::optional<std::vector<TaskId>>> find_client_token(Control& c, const ClusterName& cluster, const Json& input,
+                                                              std::chrono::seconds retention) {
   const auto token = text_of(input, "clientToken");
   if (token.empty()) return std::nullopt;
   if (token.size() > kTokenSizeMax) return invalid("clientToken longer than {}.", kTokenSizeMax);
@@ -49,7 +55,8 @@ Outcome<std::optional<std::vector<TaskId>>> find_client_token(Control& c, const 
   const auto* text = c.documents.find(kClientTokenKind, key_of(cluster, token));
   if (text == nullptr) return std::nullopt;
   const auto kept = Json::parse(*text);
-  if (kept.at("input") != input) return conflict({c.cluster.settings().region, c.cluster.settings().account}, cluster, kept.at("tasks"));
+  if (kept.at("input") != input)
+    return conflict({c.cluster.settings().region, c.cluster.settings().account}, cluster, kept.at("tasks"));
   std::vector<TaskId> tasks;
   for (const auto& id : kept.at("tasks")) tasks.emplace_back(id.get<std::string>());
   return tasks;

@@ -17,8 +17,10 @@ struct Control;
 namespace berth::services::ecs {
 
 // The tasks of an earlier call with this token; none for a new one. Forgets tokens older than `retention`.
-api::Outcome<std::optional<std::vector<cluster_sim::TaskId>>> find_client_token(control::Control& c, const cluster_sim::ClusterName& cluster,
-                                                                                const api::Json& input, std::chrono::seconds retention);
+api::Outcome<std::optional<std::vector<cluster_sim::TaskId>>> find_client_token(control::Control& c,
+                                                                                const cluster_sim::ClusterName& cluster,
+                                                                                const api::Json& input,
+                                                                                std::chrono::seconds retention);
 void keep_client_token(control::Control& c, const cluster_sim::ClusterName& cluster, const api::Json& input,
                        const std::vector<cluster_sim::TaskId>& tasks);
 

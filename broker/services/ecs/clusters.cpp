@@ -34,8 +34,10 @@ Counts count(const Control& c, const ClusterName& name) {
   for (const auto& [id, task] : c.cluster.tasks()) {
     if (task.cluster != name || task.stop_wanted) continue;
     const bool fargate = task.launch_type == cluster_sim::LaunchType::fargate;
-    if (task.last == TaskStatus::running) ++(fargate ? counts.running_fargate : counts.running);
-    else if (task.last < TaskStatus::running) ++(fargate ? counts.pending_fargate : counts.pending);
+    if (task.last == TaskStatus::running)
+      ++(fargate ? counts.running_fargate : counts.running);
+    else if (task.last < TaskStatus::running)
+      ++(fargate ? counts.pending_fargate : counts.pending);
   }
   return counts;
 }
@@ -71,7 +73,9 @@ Json describe(const Control& c, const EcsCluster& cluster, const Shown& shown) {
   return json;
 }
 
-Json answer_cluster(const Control& c, const ClusterName& name) { return {{"cluster", describe(c, c.cluster.clusters().at(name), Shown{})}}; }
+Json answer_cluster(const Control& c, const ClusterName& name) {
+  return {{"cluster", describe(c, c.cluster.clusters().at(name), Shown{})}};
+}
 
 Outcome<void> check_settings(const Json& settings) {
   for (const auto& setting : settings) {
@@ -94,7 +98,8 @@ Outcome<void> check_providers(const std::vector<std::string>& providers) {
 Outcome<Json> document_of(const Json& input, Json document, const std::vector<std::string>& providers) {
   if (auto checked = check_settings(list_of(input, "settings")); !checked) return refused(checked);
   if (auto checked = check_providers(providers); !checked) return refused(checked);
-  if (auto checked = check_strategy(list_of(input, "defaultCapacityProviderStrategy"), providers); !checked) return refused(checked);
+  if (auto checked = check_strategy(list_of(input, "defaultCapacityProviderStrategy"), providers); !checked)
+    return refused(checked);
   if (input.contains("serviceConnectDefaults") && !text_of(input["serviceConnectDefaults"], "namespace").empty())
     return api::refuse("NamespaceNotFoundException", "Berth has no Cloud Map namespaces yet: leave serviceConnectDefaults out.");
   for (const auto* member : {"settings", "configuration", "defaultCapacityProviderStrategy"})
@@ -118,7 +123,9 @@ Outcome<Json> change_cluster(const Parts& parts, const Json& input, Change chang
 
 }  // namespace
 
-Json parse_document(const EcsCluster& cluster) { return cluster.document.empty() ? Json::object() : Json::parse(cluster.document); }
+Json parse_document(const EcsCluster& cluster) {
+  return cluster.document.empty() ? Json::object() : Json::parse(cluster.document);
+}
 
 Outcome<const EcsCluster*> need_cluster(const Control& c, const ClusterName& name) {
   const auto found = c.cluster.clusters().find(name);
@@ -132,15 +139,18 @@ Outcome<void> check_strategy(const Json& strategy, const std::vector<std::string
   for (const auto& item : strategy) {
     const auto base = item.value("base", 0), weight = item.value("weight", 0);
     if (std::find(providers.begin(), providers.end(), text_of(item, "capacityProvider")) == providers.end())
-      return invalid("The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. "
-                     "Associate the capacity provider with the cluster or specify a valid capacity provider and try again.");
+      return invalid(
+          "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. "
+          "Associate the capacity provider with the cluster or specify a valid capacity provider and try again.");
     if (base < 0 || base > kBaseMax || weight < 0 || weight > kWeightMax)
-      return invalid("The base of a capacity provider must be between 0 and {}, its weight between 0 and {}.", kBaseMax, kWeightMax);
+      return invalid("The base of a capacity provider must be between 0 and {}, its weight between 0 and {}.", kBaseMax,
+                     kWeightMax);
     bases += base > 0 ? 1 : 0;
     weights += weight;
   }
   if (bases > 1) return invalid("The specified capacity provider strategy can contain only one capacity provider with a base.");
-  if (strategy.size() > 1 && weights == 0) return invalid("At least one capacity provider of a strategy must have a weight greater than 0.");
+  if (strategy.size() > 1 && weights == 0)
+    return invalid("At least one capacity provider of a strategy must have a weight greater than 0.");
   return {};
 }
 
@@ -150,12 +160,14 @@ Outcome<Json> create_cluster(const Parts& parts, const CallContext&, const Json&
   auto tags = read_tags(input);
   if (!tags) return refused(tags);
   const auto providers = input.value("capacityProviders", std::vector<std::string>());
-  auto document = document_of(input, Json{{"settings", Json::array({{{"name", "containerInsights"}, {"value", "disabled"}}})}}, providers);
+  auto document =
+      document_of(input, Json{{"settings", Json::array({{{"name", "containerInsights"}, {"value", "disabled"}}})}}, providers);
   if (!document) return document;
   return parts.plane.with([&](Control& c) -> Outcome<Json> {
     const auto there = c.cluster.clusters().find(*name);
     if (there == c.cluster.clusters().end() || there->second.status != "ACTIVE") {
-      if (auto created = c.cluster.create_cluster(name->str(), document->dump(), std::move(*tags)); !created) return refused(created.error());
+      if (auto created = c.cluster.create_cluster(name->str(), document->dump(), std::move(*tags)); !created)
+        return refused(created.error());
       c.cluster.edit(*name)->capacity_providers = providers;
     }
     return answer_cluster(c, *name);
@@ -173,13 +185,16 @@ Outcome<Json> describe_clusters(const Parts& parts, const CallContext&, const Js
     if (!name) return refused(name);
     names.push_back(std::move(*name));
   }
-  const Shown shown{includes(input, "SETTINGS"), includes(input, "CONFIGURATIONS"), includes(input, "STATISTICS"), includes(input, "TAGS")};
+  const Shown shown{includes(input, "SETTINGS"), includes(input, "CONFIGURATIONS"), includes(input, "STATISTICS"),
+                    includes(input, "TAGS")};
   Json answer{{"clusters", Json::array()}, {"failures", Json::array()}};
   parts.plane.read([&](const Control& c) {
     for (const auto& name : names) {
       const auto found = c.cluster.clusters().find(name);
-      if (found != c.cluster.clusters().end()) answer["clusters"].push_back(describe(c, found->second, shown));
-      else answer["failures"].push_back({{"arn", home.cluster_arn(name.str())}, {"reason", "MISSING"}});
+      if (found != c.cluster.clusters().end())
+        answer["clusters"].push_back(describe(c, found->second, shown));
+      else
+        answer["failures"].push_back({{"arn", home.cluster_arn(name.str())}, {"reason", "MISSING"}});
     }
   });
   return answer;
@@ -201,7 +216,8 @@ Outcome<Json> delete_cluster(const Parts& parts, const CallContext&, const Json&
     if (auto found = need_cluster(c, *name); !found) return refused(found);
     const auto counts = count(c, *name);
     if (counts.instances > 0)
-      return api::refuse("ClusterContainsContainerInstancesException", "The Cluster cannot be deleted while Container Instances are active or draining.");
+      return api::refuse("ClusterContainsContainerInstancesException",
+                         "The Cluster cannot be deleted while Container Instances are active or draining.");
     // A task that is on its way to STOPPED keeps the cluster too; the cluster knows.
     if (auto deleted = c.cluster.delete_cluster(*name); !deleted) {
       if (deleted.error().code == Code::failed_precondition)

@@ -23,7 +23,8 @@ Json number(const char* name, int value) {
 Json ports(const char* name, const std::set<int>& values) {
   auto list = Json::array();
   for (const auto port : values) list.push_back(std::to_string(port));
-  return {{"name", name}, {"type", "STRINGSET"}, {"doubleValue", 0.0}, {"longValue", 0}, {"integerValue", 0}, {"stringSetValue", std::move(list)}};
+  return {{"name", name},   {"type", "STRINGSET"}, {"doubleValue", 0.0},
+          {"longValue", 0}, {"integerValue", 0},   {"stringSetValue", std::move(list)}};
 }
 
 Json resources(int cpu, int memory, const std::set<int>& tcp, const std::set<int>& udp) {
@@ -36,7 +37,8 @@ api::Outcome<std::set<int>> read_ports(const Json& list) {
     const auto text = item.get<std::string>();
     int port = 0;
     const auto* end = text.data() + text.size();
-    if (const auto read = std::from_chars(text.data(), end, port); read.ec != std::errc() || read.ptr != end || port < 0 || port > 65535)
+    if (const auto read = std::from_chars(text.data(), end, port);
+        read.ec != std::errc() || read.ptr != end || port < 0 || port > 65535)
       return invalid("Invalid port `{}` in totalResources.", text);
     result.insert(port);
   }
@@ -69,7 +71,8 @@ Json describe(const control::Control& c, const ContainerInstance& instance, cons
             {"tags", shown.tags ? write_tags(instance.tags) : Json::array()}};
   if (!instance.status_reason.empty()) json["statusReason"] = instance.status_reason;
   // Berth's containers run under the daemon itself: while the agent is connected, the runtime works.
-  if (shown.health) json["healthStatus"] = {{"overallStatus", instance.agent_connected ? "OK" : "INSUFFICIENT_DATA"}, {"details", Json::array()}};
+  if (shown.health)
+    json["healthStatus"] = {{"overallStatus", instance.agent_connected ? "OK" : "INSUFFICIENT_DATA"}, {"details", Json::array()}};
   return json;
 }
 
@@ -84,7 +87,8 @@ api::Outcome<Resources> read_resources(const Json& list) {
     if (!taken) return refused(taken);
     (name == "PORTS" ? result.ports : result.udp_ports) = std::move(*taken);
   }
-  if (result.cpu < 1 || result.memory_mib < 1) return invalid("totalResources must name CPU and MEMORY with values greater than 0.");
+  if (result.cpu < 1 || result.memory_mib < 1)
+    return invalid("totalResources must name CPU and MEMORY with values greater than 0.");
   return result;
 }
 

@@ -27,7 +27,8 @@ const ContainerInstance* find(const Control& c, const ClusterName& cluster, cons
   return found == c.cluster.container_instances().end() || found->second.cluster != cluster ? nullptr : &found->second;
 }
 
-Outcome<std::vector<ContainerInstanceId>> read_ids(const Home& home, const ClusterName& cluster, const Json& texts, std::size_t max) {
+Outcome<std::vector<ContainerInstanceId>> read_ids(const Home& home, const ClusterName& cluster, const Json& texts,
+                                                   std::size_t max) {
   if (texts.empty()) return invalid("Container instances cannot be empty.");
   if (texts.size() > max) return invalid("At most {} container instances can be given.", max);
   std::vector<ContainerInstanceId> ids;
@@ -91,7 +92,8 @@ Outcome<Json> deregister_container_instance(const Parts& parts, const CallContex
   return parts.plane.with([&](Control& c) -> Outcome<Json> {
     if (auto found = need_cluster(c, *cluster); !found) return refused(found);
     if (find(c, *cluster, *id) == nullptr) return invalid("The referenced container instance was not found.");
-    if (auto done = c.cluster.deregister_container_instance(c.now, *id, input.value("force", false)); !done) return refused(done.error());
+    if (auto done = c.cluster.deregister_container_instance(c.now, *id, input.value("force", false)); !done)
+      return refused(done.error());
     return Json{{"containerInstance", describe(c, c.cluster.container_instances().at(*id), {.tags = true})}};
   });
 }
@@ -101,7 +103,8 @@ Outcome<Json> update_container_instances_state(const Parts& parts, const CallCon
   const auto cluster = cluster_of(home, input);
   if (!cluster) return refused(cluster);
   const auto status = text_of(input, "status");
-  if (status != "ACTIVE" && status != "DRAINING") return invalid("Container instances can be set to ACTIVE or DRAINING only, not to {}.", status);
+  if (status != "ACTIVE" && status != "DRAINING")
+    return invalid("Container instances can be set to ACTIVE or DRAINING only, not to {}.", status);
   const auto ids = read_ids(home, *cluster, input.at("containerInstances"), kUpdatedMax);
   if (!ids) return refused(ids);
   return parts.plane.with([&](Control& c) -> Outcome<Json> {
@@ -132,8 +135,10 @@ Outcome<Json> describe_container_instances(const Parts& parts, const CallContext
     if (auto found = need_cluster(c, *cluster); !found) return refused(found);
     Json answer{{"containerInstances", Json::array()}, {"failures", Json::array()}};
     for (const auto& id : *ids) {
-      if (const auto* instance = find(c, *cluster, id)) answer["containerInstances"].push_back(describe(c, *instance, shown));
-      else answer["failures"].push_back(missing(home, *cluster, id));
+      if (const auto* instance = find(c, *cluster, id))
+        answer["containerInstances"].push_back(describe(c, *instance, shown));
+      else
+        answer["failures"].push_back(missing(home, *cluster, id));
     }
     return answer;
   });

@@ -97,10 +97,12 @@ Outcome<void> check_size(const Json& definition) {
   int reserved = 0;
   for (const auto& container : list_of(definition, "containerDefinitions")) {
     if (container.value("memory", 0) > *total)
-      return client_error("Invalid setting for container '{}'. The 'memory' setting for container is greater than for the task.", text_of(container, "name"));
+      return client_error("Invalid setting for container '{}'. The 'memory' setting for container is greater than for the task.",
+                          text_of(container, "name"));
     reserved += container.value("memoryReservation", container.value("memory", 0));
   }
-  if (reserved > *total) return client_error("The total memory that the containers reserve is greater than the 'memory' of the task.");
+  if (reserved > *total)
+    return client_error("The total memory that the containers reserve is greater than the 'memory' of the task.");
   return {};
 }
 
@@ -139,14 +141,16 @@ Outcome<void> complete_definition(Json& definition) {
 }
 
 Outcome<void> check_definition(const Json& definition) {
-  for (const auto check : {check_family, check_containers, check_dependencies, check_volumes, check_size, check_placement, check_ephemeral_storage}) {
+  for (const auto check : {check_family, check_containers, check_dependencies, check_volumes, check_size, check_placement,
+                           check_ephemeral_storage}) {
     if (auto checked = check(definition); !checked) return checked;
   }
   for (const auto& wanted : list_of(definition, "requiresCompatibilities")) {
     if (wanted == "FARGATE") {
       if (const auto problem = fargate_problem(definition)) return client_error("{}", *problem);
     } else if (wanted != "EC2" && wanted != "EXTERNAL") {
-      return client_error("Berth has no {} capacity: requiresCompatibilities may name EC2, FARGATE and EXTERNAL.", wanted.get<std::string>());
+      return client_error("Berth has no {} capacity: requiresCompatibilities may name EC2, FARGATE and EXTERNAL.",
+                          wanted.get<std::string>());
     }
   }
   return {};

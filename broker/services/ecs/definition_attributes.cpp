@@ -1,5 +1,6 @@
 // What a definition needs of the agent, as the attributes that the ECS agent registers for its capabilities.
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-versions.html (task definition parameters and agent versions)
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-versions.html (task definition parameters and agent
+// versions)
 #include <set>
 
 #include <nlohmann/json.hpp>
@@ -20,7 +21,8 @@ constexpr auto kAgent = "com.amazonaws.ecs.capability.";
 void add_secrets(const Json& container, Attributes& attributes) {
   for (const auto& secret : list_of(container, "secrets")) {
     const bool manager = text_of(secret, "valueFrom").find(":secretsmanager:") != std::string::npos;
-    attributes.insert(manager ? "ecs.capability.secrets.asm.environment-variables" : "ecs.capability.secrets.ssm.environment-variables");
+    attributes.insert(manager ? "ecs.capability.secrets.asm.environment-variables"
+                              : "ecs.capability.secrets.ssm.environment-variables");
   }
 }
 
@@ -43,7 +45,8 @@ void add_container(const Json& container, bool execution_role, Attributes& attri
   if (container.contains("healthCheck")) attributes.insert("ecs.capability.container-health-check");
   if (!list_of(container, "dependsOn").empty()) attributes.insert("ecs.capability.container-ordering");
   if (!list_of(container, "environmentFiles").empty()) attributes.insert("ecs.capability.env-files.s3");
-  if (container.contains("repositoryCredentials")) attributes.insert("ecs.capability.private-registry-authentication.secretsmanager");
+  if (container.contains("repositoryCredentials"))
+    attributes.insert("ecs.capability.private-registry-authentication.secretsmanager");
   if (container.value("memoryReservation", 0) > 0) attributes.insert(std::string(kDockerApi) + "1.21");
   if (const auto image = text_of(container, "image"); image.find(".dkr.ecr.") != image.npos) {
     attributes.insert(std::string(kAgent) + "ecr-auth");
@@ -57,7 +60,8 @@ void add_volume(const Json& volume, Attributes& attributes) {
   attributes.insert("ecs.capability.efs");
   attributes.insert(std::string(kDockerApi) + "1.25");
   // Encryption, access points and IAM need a newer agent than plain NFS.
-  if (efs->contains("authorizationConfig") || text_of(*efs, "transitEncryption") == "ENABLED") attributes.insert("ecs.capability.efsAuth");
+  if (efs->contains("authorizationConfig") || text_of(*efs, "transitEncryption") == "ENABLED")
+    attributes.insert("ecs.capability.efsAuth");
 }
 
 }  // namespace
@@ -67,9 +71,11 @@ std::vector<std::string> required_attributes(const Json& definition) {
   const bool execution_role = definition.contains("executionRoleArn");
   if (is_awsvpc(definition)) attributes.insert("ecs.capability.task-eni");
   if (definition.contains("taskRoleArn"))
-    attributes.insert(std::string(kAgent) + (text_of(definition, "networkMode") == "host" ? "task-iam-role-network-host" : "task-iam-role"));
+    attributes.insert(std::string(kAgent) +
+                      (text_of(definition, "networkMode") == "host" ? "task-iam-role-network-host" : "task-iam-role"));
   if (definition.contains("cpu") || definition.contains("memory")) attributes.insert("ecs.capability.task-cpu-mem-limit");
-  if (definition.contains("pidMode") || definition.contains("ipcMode")) attributes.insert("ecs.capability.pid-ipc-namespace-sharing");
+  if (definition.contains("pidMode") || definition.contains("ipcMode"))
+    attributes.insert("ecs.capability.pid-ipc-namespace-sharing");
   for (const auto& container : list_of(definition, "containerDefinitions")) add_container(container, execution_role, attributes);
   for (const auto& volume : list_of(definition, "volumes")) add_volume(volume, attributes);
   return {attributes.begin(), attributes.end()};

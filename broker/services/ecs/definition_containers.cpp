@@ -29,13 +29,15 @@ Outcome<void> check_resources(const Json& container, bool sized_task) {
   const auto name = text_of(container, "name");
   const auto memory = container.find("memory"), reservation = container.find("memoryReservation");
   if (!sized_task && memory == container.end() && reservation == container.end())
-    return client_error("Invalid setting for container '{}'. At least one of 'memory' or 'memoryReservation' must be specified.", name);
+    return client_error("Invalid setting for container '{}'. At least one of 'memory' or 'memoryReservation' must be specified.",
+                        name);
   for (const auto& value : {memory, reservation}) {
     if (value != container.end() && value->get<int>() < kMemoryMin)
       return client_error("Invalid setting for container '{}'. Memory must be at least {} MiB.", name, kMemoryMin);
   }
   if (memory != container.end() && reservation != container.end() && memory->get<int>() < reservation->get<int>())
-    return client_error("Invalid setting for container '{}'. The 'memory' value must be greater than the 'memoryReservation' value.", name);
+    return client_error(
+        "Invalid setting for container '{}'. The 'memory' value must be greater than the 'memoryReservation' value.", name);
   if (container.value("cpu", 0) < 0) return client_error("Invalid setting for container '{}'. 'cpu' must not be negative.", name);
   return {};
 }
@@ -66,12 +68,18 @@ Outcome<void> check_health(const Json& container) {
   const auto& command = list_of(*health, "command");
   const auto first = command.empty() ? std::string() : command.front().get<std::string>();
   if (first != "CMD" && first != "CMD-SHELL" && first != "NONE")
-    return client_error("Invalid health check of container '{}': the command must begin with CMD or CMD-SHELL.", text_of(container, "name"));
-  struct Range { const char* member; int low, high; };
-  for (const auto& [member, low, high] : {Range{"interval", 5, 300}, Range{"timeout", 2, 120}, Range{"retries", 1, 10}, Range{"startPeriod", 0, 300}}) {
+    return client_error("Invalid health check of container '{}': the command must begin with CMD or CMD-SHELL.",
+                        text_of(container, "name"));
+  struct Range {
+    const char* member;
+    int low, high;
+  };
+  for (const auto& [member, low, high] :
+       {Range{"interval", 5, 300}, Range{"timeout", 2, 120}, Range{"retries", 1, 10}, Range{"startPeriod", 0, 300}}) {
     const auto value = health->find(member);
     if (value != health->end() && (value->get<int>() < low || value->get<int>() > high))
-      return client_error("Invalid health check of container '{}': {} must be between {} and {}.", text_of(container, "name"), member, low, high);
+      return client_error("Invalid health check of container '{}': {} must be between {} and {}.", text_of(container, "name"),
+                          member, low, high);
   }
   return {};
 }
@@ -79,7 +87,8 @@ Outcome<void> check_health(const Json& container) {
 Outcome<void> check_network_members(const Json& container, const std::string& mode) {
   if (mode != "awsvpc" && mode != "host") return {};
   if (!list_of(container, "links").empty()) return client_error("Links are not supported when networkMode={}.", mode);
-  if (!text_of(container, "hostname").empty()) return client_error("The hostname is not supported on container when networkMode={}.", mode);
+  if (!text_of(container, "hostname").empty())
+    return client_error("The hostname is not supported on container when networkMode={}.", mode);
   return {};
 }
 
@@ -87,7 +96,8 @@ Outcome<void> check_limits(const Json& container) {
   const auto name = text_of(container, "name");
   for (const auto& limit : list_of(container, "ulimits")) {
     if (limit.at("softLimit").get<int>() > limit.at("hardLimit").get<int>())
-      return client_error("Invalid ulimit {} of container '{}': softLimit is greater than hardLimit.", text_of(limit, "name"), name);
+      return client_error("Invalid ulimit {} of container '{}': softLimit is greater than hardLimit.", text_of(limit, "name"),
+                          name);
   }
   for (const auto* timeout : {"startTimeout", "stopTimeout"}) {
     if (container.value(timeout, 0) < 0) return client_error("Invalid {} of container '{}'.", timeout, name);
@@ -95,10 +105,13 @@ Outcome<void> check_limits(const Json& container) {
   std::set<std::string> secrets;
   for (const auto& secret : list_of(container, "secrets")) secrets.insert(text_of(secret, "name"));
   for (const auto& variable : list_of(container, "environment")) {
-    if (text_of(variable, "name").empty()) return client_error("Container '{}' has an environment variable without a name.", name);
+    if (text_of(variable, "name").empty())
+      return client_error("Container '{}' has an environment variable without a name.", name);
     if (secrets.contains(text_of(variable, "name")))
-      return client_error("The secret name must be unique and not shared with any new or existing environment variables set on the container, such as '{}'.",
-                          text_of(variable, "name"));
+      return client_error(
+          "The secret name must be unique and not shared with any new or existing environment variables set on the container, "
+          "such as '{}'.",
+          text_of(variable, "name"));
   }
   return {};
 }
@@ -129,12 +142,14 @@ Outcome<void> check_dependency(const Json& definition, const std::string& name, 
   const auto other = text_of(dependency, "containerName");
   const auto condition = text_of(dependency, "condition");
   const auto* target = find_container(definition, other);
-  if (target == nullptr) return client_error("Container '{}' depends on container '{}', which is not in the task definition.", name, other);
+  if (target == nullptr)
+    return client_error("Container '{}' depends on container '{}', which is not in the task definition.", name, other);
   if (other == name) return client_error("Container '{}' depends on itself.", name);
   if (condition == "HEALTHY" && !target->contains("healthCheck"))
     return client_error("Container '{}' depends on container '{}' to be HEALTHY, but that has no health check.", name, other);
   if ((condition == "COMPLETE" || condition == "SUCCESS") && target->value("essential", true))
-    return client_error("Container '{}' depends on container '{}' with condition {}, which an essential container can't have.", name, other, condition);
+    return client_error("Container '{}' depends on container '{}' with condition {}, which an essential container can't have.",
+                        name, other, condition);
   return {};
 }
 
@@ -155,7 +170,8 @@ Outcome<void> check_containers(const Json& definition) {
   if (!essential) return client_error("A task definition must have at least one essential container.");
   for (const auto& role : {"taskRoleArn", "executionRoleArn"}) {
     const auto arn = text_of(definition, role);
-    if (definition.contains(role) && (!arn.starts_with("arn:aws:iam::") || arn.find(":role/") == arn.npos)) return client_error("Role is not valid");
+    if (definition.contains(role) && (!arn.starts_with("arn:aws:iam::") || arn.find(":role/") == arn.npos))
+      return client_error("Role is not valid");
   }
   return {};
 }

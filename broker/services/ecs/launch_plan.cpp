@@ -72,14 +72,16 @@ Outcome<void> override_definition(Draft& draft) {
 Outcome<void> choose_capacity(Draft& draft) {
   const auto& given = list_of(draft.input, "capacityProviderStrategy");
   if (draft.input.contains("launchType")) {
-    if (!given.empty()) return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.");
+    if (!given.empty())
+      return invalid("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.");
     draft.request.launch_type = text_of(draft.input, "launchType") == "FARGATE" ? LaunchType::fargate : LaunchType::ec2;
     return {};
   }
   const auto document = parse_document(draft.cluster);
   const auto& strategy = given.empty() ? list_of(document, "defaultCapacityProviderStrategy") : given;
   if (auto checked = check_strategy(strategy, draft.cluster.capacity_providers); !checked) return checked;
-  for (const auto& item : strategy) draft.request.capacity.push_back({text_of(item, "capacityProvider"), item.value("base", 0), item.value("weight", 0)});
+  for (const auto& item : strategy)
+    draft.request.capacity.push_back({text_of(item, "capacityProvider"), item.value("base", 0), item.value("weight", 0)});
   if (!draft.request.capacity.empty()) draft.request.launch_type = LaunchType::fargate;
   return {};
 }
@@ -87,25 +89,29 @@ Outcome<void> choose_capacity(Draft& draft) {
 Outcome<void> check_platform(const Draft& draft) {
   const auto version = draft.input.value("platformVersion", "LATEST");
   if (!draft.fargate()) {
-    if (draft.input.contains("platformVersion")) return invalid("The platform version must be null when specifying an EC2 launch type.");
+    if (draft.input.contains("platformVersion"))
+      return invalid("The platform version must be null when specifying an EC2 launch type.");
     return {};
   }
   const auto& suits = list_of(draft.registered, "compatibilities");
-  if (std::find(suits.begin(), suits.end(), "FARGATE") == suits.end()) return invalid("Task definition does not support launch_type FARGATE.");
+  if (std::find(suits.begin(), suits.end(), "FARGATE") == suits.end())
+    return invalid("Task definition does not support launch_type FARGATE.");
   if (const auto problem = fargate_problem(draft.effective)) return client_error("{}", *problem);
   if (version == "LATEST" || version == "1.4.0") return {};
   if (version != "1.3.0") return api::refuse("PlatformUnknownException", "The specified platform does not exist.");
   // EFS volumes came with 1.4.0.
   for (const auto& volume : list_of(draft.effective, "volumes"))
     if (volume.contains("efsVolumeConfiguration"))
-      return api::refuse("PlatformTaskDefinitionIncompatibilityException", "One or more of the requested capabilities are not supported.");
+      return api::refuse("PlatformTaskDefinitionIncompatibilityException",
+                         "One or more of the requested capabilities are not supported.");
   return {};
 }
 
 Outcome<void> set_network(Draft& draft) {
   const auto configuration = draft.input.value("networkConfiguration", Json::object()).value("awsvpcConfiguration", Json());
   if (!is_awsvpc(draft.effective)) {
-    if (!configuration.is_null()) return invalid("Network Configuration is not valid for the given networkMode of this task definition.");
+    if (!configuration.is_null())
+      return invalid("Network Configuration is not valid for the given networkMode of this task definition.");
     return {};
   }
   if (configuration.is_null()) return invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified.");
@@ -114,7 +120,8 @@ Outcome<void> set_network(Draft& draft) {
   if (subnets.empty()) return invalid("subnets can not be empty.");
   if (subnets.size() > kSubnetsMax) return invalid("At most {} subnets can be given.", kSubnetsMax);
   if (groups.size() > kSecurityGroupsMax) return invalid("At most {} security groups can be given.", kSecurityGroupsMax);
-  if (text_of(configuration, "assignPublicIp") == "ENABLED" && !draft.fargate()) return invalid("Assign public IP is not supported for this launch type.");
+  if (text_of(configuration, "assignPublicIp") == "ENABLED" && !draft.fargate())
+    return invalid("Assign public IP is not supported for this launch type.");
   for (const auto& subnet : subnets) draft.request.subnets.emplace_back(subnet.get<std::string>());
   for (const auto& group : groups) draft.request.security_groups.emplace_back(group.get<std::string>());
   return {};
@@ -125,18 +132,24 @@ Outcome<void> set_placement(Draft& draft) {
   using Strategy = cluster_sim::PlacementStrategy;
   const auto& constraints = list_of(draft.input, "placementConstraints");
   const auto& strategies = list_of(draft.input, "placementStrategy");
-  if (draft.fargate() && !constraints.empty()) return invalid("Placement constraints are not supported with FARGATE launch type.");
+  if (draft.fargate() && !constraints.empty())
+    return invalid("Placement constraints are not supported with FARGATE launch type.");
   if (draft.fargate() && !strategies.empty()) return invalid("Placement strategies are not supported with FARGATE launch type.");
-  if (constraints.size() + draft.request.requirements.constraints.size() > kConstraintsMax) return invalid("Too many placement constraints. The maximum is {}.", kConstraintsMax);
+  if (constraints.size() + draft.request.requirements.constraints.size() > kConstraintsMax)
+    return invalid("Too many placement constraints. The maximum is {}.", kConstraintsMax);
   if (strategies.size() > kStrategiesMax) return invalid("Too many placement strategies. The maximum is {}.", kStrategiesMax);
   for (const auto& item : constraints) {
     const bool distinct = text_of(item, "type") == "distinctInstance";
-    if (distinct && !text_of(item, "expression").empty()) return invalid("A distinctInstance placement constraint takes no expression.");
-    draft.request.constraints.push_back({distinct ? Constraint::Kind::distinct_instance : Constraint::Kind::member_of, text_of(item, "expression")});
+    if (distinct && !text_of(item, "expression").empty())
+      return invalid("A distinctInstance placement constraint takes no expression.");
+    draft.request.constraints.push_back(
+        {distinct ? Constraint::Kind::distinct_instance : Constraint::Kind::member_of, text_of(item, "expression")});
   }
   for (const auto& item : strategies) {
     const auto type = text_of(item, "type");
-    const auto kind = type == "binpack" ? Strategy::Kind::binpack : type == "spread" ? Strategy::Kind::spread : Strategy::Kind::random;
+    const auto kind = type == "binpack"  ? Strategy::Kind::binpack
+                      : type == "spread" ? Strategy::Kind::spread
+                                         : Strategy::Kind::random;
     draft.request.strategy.push_back({kind, text_of(item, "field")});
   }
   return {};
@@ -219,7 +232,8 @@ Outcome<RunTask> plan_start_task(const Parts& parts, const CallContext& context,
     if (auto done = step(draft); !done) return refused(done);
   const auto& instances = list_of(input, "containerInstances");
   if (instances.empty()) return invalid("Container instances cannot be empty.");
-  if (instances.size() > static_cast<std::size_t>(kCountMax)) return invalid("At most {} container instances can be given.", kCountMax);
+  if (instances.size() > static_cast<std::size_t>(kCountMax))
+    return invalid("At most {} container instances can be given.", kCountMax);
   for (const auto& text : instances) {
     auto id = read_container_instance(draft.home, draft.cluster.name, text.get<std::string>());
     if (!id) return refused(id);

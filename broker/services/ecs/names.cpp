@@ -32,7 +32,8 @@ Outcome<std::string> resource_of(const Home& home, std::string_view text, std::s
 }
 
 // Ids are 32 hex digits; 36 characters is the older form with hyphens, which can be none of ours but is well-formed.
-Outcome<std::string> read_id(const Home& home, const ClusterName& cluster, std::string_view text, std::string_view type, std::string_view member) {
+Outcome<std::string> read_id(const Home& home, const ClusterName& cluster, std::string_view text, std::string_view type,
+                             std::string_view member) {
   std::string id(text);
   if (text.starts_with("arn:")) {
     auto resource = resource_of(home, text, type);
@@ -40,7 +41,8 @@ Outcome<std::string> read_id(const Home& home, const ClusterName& cluster, std::
     id = std::move(*resource);
     if (const auto slash = id.find('/'); slash != id.npos) {
       if (id.substr(0, slash) != cluster.str())
-        return invalid("Invalid identifier: Identifier is for cluster {}. Your cluster is {}", id.substr(0, slash), cluster.str());
+        return invalid("Invalid identifier: Identifier is for cluster {}. Your cluster is {}", id.substr(0, slash),
+                       cluster.str());
       id.erase(0, slash + 1);
     }
   }
@@ -54,7 +56,9 @@ Outcome<std::string> read_id(const Home& home, const ClusterName& cluster, std::
 
 std::string Home::arn(std::string_view resource) const { return fmt::format("arn:aws:ecs:{}:{}:{}", region, account, resource); }
 std::string Home::cluster_arn(std::string_view cluster) const { return arn(fmt::format("cluster/{}", cluster)); }
-std::string Home::task_arn(std::string_view cluster, std::string_view id) const { return arn(fmt::format("task/{}/{}", cluster, id)); }
+std::string Home::task_arn(std::string_view cluster, std::string_view id) const {
+  return arn(fmt::format("task/{}/{}", cluster, id));
+}
 std::string Home::container_instance_arn(std::string_view cluster, std::string_view id) const {
   return arn(fmt::format("container-instance/{}/{}", cluster, id));
 }
@@ -106,11 +110,13 @@ Outcome<TaskDefinitionName> read_task_definition(const Home& home, std::string_v
     result.family = name.substr(0, colon);
     int revision = 0;
     const auto* end = name.data() + name.size();
-    if (const auto read = std::from_chars(name.data() + colon + 1, end, revision); read.ec != std::errc() || read.ptr != end || revision < 1)
+    if (const auto read = std::from_chars(name.data() + colon + 1, end, revision);
+        read.ec != std::errc() || read.ptr != end || revision < 1)
       return invalid("Invalid revision number. Number: {}", name.substr(colon + 1));
     result.revision = revision;
   }
-  if (!is_name(result.family)) return invalid("Invalid task definition `{}`: it is named by family, family:revision or its ARN", text);
+  if (!is_name(result.family))
+    return invalid("Invalid task definition `{}`: it is named by family, family:revision or its ARN", text);
   return result;
 }
 

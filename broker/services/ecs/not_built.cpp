@@ -47,8 +47,8 @@ constexpr Member kContainerFlags[] = {
     {"pseudoTerminal", "terminals"},
 };
 constexpr Member kLinuxMembers[] = {
-    {"devices", "host devices"},      {"tmpfs", "tmpfs mounts"},     {"sharedMemorySize", "a size of /dev/shm"},
-    {"maxSwap", "swap of its own"},   {"swappiness", "swappiness"},
+    {"devices", "host devices"},    {"tmpfs", "tmpfs mounts"},    {"sharedMemorySize", "a size of /dev/shm"},
+    {"maxSwap", "swap of its own"}, {"swappiness", "swappiness"},
 };
 constexpr Member kVolumeMembers[] = {
     {"fsxWindowsFileServerVolumeConfiguration", "FSx for Windows File Server volumes"},
@@ -71,10 +71,13 @@ Missing in_container(const Json& container, bool awsvpc) {
   const auto linux_parameters = container.value("linuxParameters", Json::object());
   for (const auto& [name, what] : kLinuxMembers)
     if (given(linux_parameters, name)) return say(name, what);
-  if (container.value("restartPolicy", Json::object()).value("enabled", false)) return say("restartPolicy", "restarts of containers");
-  if (text_of(container.value("logConfiguration", Json::object()), "logDriver") == "awsfirelens") return say("the log driver awsfirelens", "FireLens");
+  if (container.value("restartPolicy", Json::object()).value("enabled", false))
+    return say("restartPolicy", "restarts of containers");
+  if (text_of(container.value("logConfiguration", Json::object()), "logDriver") == "awsfirelens")
+    return say("the log driver awsfirelens", "FireLens");
   // A task with an interface of its own is reached at its own address; nothing is mapped.
-  if (!awsvpc && given(container, "portMappings")) return say("portMappings", "ports of a task that is not in network mode awsvpc");
+  if (!awsvpc && given(container, "portMappings"))
+    return say("portMappings", "ports of a task that is not in network mode awsvpc");
   return std::nullopt;
 }
 
@@ -84,15 +87,18 @@ Missing in_volume(const Json& volume) {
   if (const auto docker = volume.find("dockerVolumeConfiguration"); docker != volume.end()) {
     // Such a volume of the task's own is an empty directory like any other.
     if (docker->value("scope", "task") != "task" || docker->value("driver", "local") != "local" || given(*docker, "driverOpts"))
-      return fmt::format("volume '{}': Berth offers Docker volumes of scope task and driver local without options only", text_of(volume, "name"));
+      return fmt::format("volume '{}': Berth offers Docker volumes of scope task and driver local without options only",
+                         text_of(volume, "name"));
   }
-  if (volume.value("configuredAtLaunch", false)) return fmt::format("volume '{}': Berth does not offer EBS volumes yet", text_of(volume, "name"));
+  if (volume.value("configuredAtLaunch", false))
+    return fmt::format("volume '{}': Berth does not offer EBS volumes yet", text_of(volume, "name"));
   return std::nullopt;
 }
 
 Missing in_platform(const Json& definition) {
   const auto platform = definition.value("runtimePlatform", Json::object());
-  const auto family = platform.value("operatingSystemFamily", "LINUX"), architecture = platform.value("cpuArchitecture", kMachine);
+  const auto family = platform.value("operatingSystemFamily", "LINUX"),
+             architecture = platform.value("cpuArchitecture", kMachine);
   if (family != "LINUX") return fmt::format("runtimePlatform {}: Berth runs Linux containers only", family);
   if (architecture != kMachine) return fmt::format("runtimePlatform {}: this machine is {}", architecture, kMachine);
   return std::nullopt;
@@ -122,7 +128,8 @@ std::optional<std::string> not_built_in_call(const Json& input) {
   if (input.value("enableExecuteCommand", false)) return "enableExecuteCommand: Berth does not offer ECS Exec yet";
   if (given(input, "volumeConfigurations")) return "volumeConfigurations: Berth does not offer EBS volumes yet";
   const auto type = text_of(input, "launchType");
-  if (type == "EXTERNAL" || type == "MANAGED_INSTANCES") return fmt::format("launchType {}: Berth has EC2 and Fargate capacity only", type);
+  if (type == "EXTERNAL" || type == "MANAGED_INSTANCES")
+    return fmt::format("launchType {}: Berth has EC2 and Fargate capacity only", type);
   return std::nullopt;
 }
 

@@ -23,9 +23,12 @@ void merge_environment(Json& container, const Json& added) {
   auto& environment = container["environment"];
   if (!environment.is_array()) environment = Json::array();
   for (const auto& variable : added) {
-    const auto same = std::find_if(environment.begin(), environment.end(), [&](const Json& e) { return text_of(e, "name") == text_of(variable, "name"); });
-    if (same == environment.end()) environment.push_back(variable);
-    else *same = variable;
+    const auto same = std::find_if(environment.begin(), environment.end(),
+                                   [&](const Json& e) { return text_of(e, "name") == text_of(variable, "name"); });
+    if (same == environment.end())
+      environment.push_back(variable);
+    else
+      *same = variable;
   }
 }
 
@@ -33,12 +36,15 @@ Outcome<void> override_container(Json& definition, const Json& given) {
   const auto name = text_of(given, "name");
   if (name.empty()) return invalid("Container name must be specified for each container override.");
   auto& containers = definition["containerDefinitions"];
-  const auto found = std::find_if(containers.begin(), containers.end(), [&](const Json& c) { return text_of(c, "name") == name; });
-  if (found == containers.end()) return invalid("Override for container named {} is not a container in the TaskDefinition.", name);
+  const auto found =
+      std::find_if(containers.begin(), containers.end(), [&](const Json& c) { return text_of(c, "name") == name; });
+  if (found == containers.end())
+    return invalid("Override for container named {} is not a container in the TaskDefinition.", name);
   for (const auto* member : {"command", "cpu", "memory", "memoryReservation", "environmentFiles", "resourceRequirements"})
     if (given.contains(member)) (*found)[member] = given[member];
   merge_environment(*found, list_of(given, "environment"));
-  if (found->value("memory", 0) < 0 || found->value("cpu", 0) < 0) return invalid("Invalid resources in the override for container named {}.", name);
+  if (found->value("memory", 0) < 0 || found->value("cpu", 0) < 0)
+    return invalid("Invalid resources in the override for container named {}.", name);
   if (found->contains("memory") && found->value("memoryReservation", 0) > found->value("memory", 0))
     return invalid("Invalid override for container named {}: memoryReservation is greater than memory.", name);
   return {};
@@ -63,12 +69,14 @@ int amount(const Json& definition, const char* member) { return std::stoi(defini
 }  // namespace
 
 Outcome<Json> apply_overrides(const Home& home, Json definition, const Json& overrides) {
-  if (overrides.dump().size() > kOverridesSizeMax) return invalid("Container Overrides length must be at most {}", kOverridesSizeMax);
+  if (overrides.dump().size() > kOverridesSizeMax)
+    return invalid("Container Overrides length must be at most {}", kOverridesSizeMax);
   for (const auto* role : {"taskRoleArn", "executionRoleArn"})
     if (const auto name = text_of(overrides, role); !name.empty()) definition[role] = role_arn(home, name);
   if (auto sizes = override_sizes(definition, overrides); !sizes) return refused(sizes);
   if (overrides.contains("ephemeralStorage")) definition["ephemeralStorage"] = overrides["ephemeralStorage"];
-  if (!list_of(overrides, "inferenceAcceleratorOverrides").empty()) definition["inferenceAccelerators"] = overrides["inferenceAcceleratorOverrides"];
+  if (!list_of(overrides, "inferenceAcceleratorOverrides").empty())
+    definition["inferenceAccelerators"] = overrides["inferenceAcceleratorOverrides"];
   for (const auto& container : list_of(overrides, "containerOverrides"))
     if (auto overridden = override_container(definition, container); !overridden) return refused(overridden);
   return definition;

@@ -16,7 +16,8 @@ namespace berth::services::ecs {
 // `values` in the order of the answer, each once; their order is `before`. A token holds the last page's last value, so that
 // what comes and goes in between neither shifts nor doubles the others. ECS gives 100 a page at most.
 template <class Before = std::less<>>
-api::Outcome<api::Json> write_page(const std::vector<std::string>& values, const api::Json& input, const char* list, Before before = {}) {
+api::Outcome<api::Json> write_page(const std::vector<std::string>& values, const api::Json& input, const char* list,
+                                   Before before = {}) {
   constexpr int kPageMax = 100;
   const auto wanted = input.value("maxResults", kPageMax);
   if (wanted < 1 || wanted > kPageMax) return invalid("maxResults must be between 1 and {}.", kPageMax);

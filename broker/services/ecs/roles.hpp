@@ -18,6 +18,7 @@ inline constexpr auto kTasksService = "ecs-tasks.amazonaws.com";
 std::string role_arn(const Home& home, const std::string& name_or_arn);
 
 // The role must be there and let the tasks' service assume it; the refusal is ECS's.
-api::Outcome<void> check_role(const credentials::Identities& identities, const std::string& account, const std::string& arn, TimePoint now);
+api::Outcome<void> check_role(const credentials::Identities& identities, const std::string& account, const std::string& arn,
+                              TimePoint now);
 
 }  // namespace berth::services::ecs

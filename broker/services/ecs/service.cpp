@@ -18,7 +18,8 @@ namespace {
 api::Operation row(const std::shared_ptr<const Parts>& parts, const char* name, access::Access* resources, Operation* handle) {
   return {.name = name,
           .action = std::string("ecs:") + name,
-          .resources = [parts, resources](const CallContext& context, const Json& input) { return resources(*parts, context, input); },
+          .resources = [parts, resources](const CallContext& context,
+                                          const Json& input) { return resources(*parts, context, input); },
           .handle = [parts, handle](const CallContext& context, const Json& input) { return handle(*parts, context, input); }};
 }
 

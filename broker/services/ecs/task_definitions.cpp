@@ -27,11 +27,14 @@ Outcome<Json> prepare(const Home& home, const CallContext& context, const Json& 
   if (!tags) return refused(tags);
   auto definition = input;
   definition.erase("tags");
-  if (definition.dump().size() > kDefinitionSizeMax) return client_error("The task definition is larger than {} KiB.", kDefinitionSizeMax / 1024);
+  if (definition.dump().size() > kDefinitionSizeMax)
+    return client_error("The task definition is larger than {} KiB.", kDefinitionSizeMax / 1024);
   for (const auto* role : {"taskRoleArn", "executionRoleArn"}) {
     if (!definition.contains(role)) continue;
-    if (text_of(definition, role).empty()) definition.erase(role);
-    else definition[role] = role_arn(home, text_of(definition, role));
+    if (text_of(definition, role).empty())
+      definition.erase(role);
+    else
+      definition[role] = role_arn(home, text_of(definition, role));
   }
   if (auto completed = complete_definition(definition); !completed) return refused(completed);
   if (auto checked = check_definition(definition); !checked) return refused(checked);
@@ -60,7 +63,9 @@ Json add_revision(Control& c, const Home& home, Json definition) {
 Json tags_in(const Json& definition) { return write_tags(definition.value(kTagsMember, Tags())); }
 
 void remove_number(std::vector<int>& numbers, int number) { std::erase(numbers, number); }
-void add_number(std::vector<int>& numbers, int number) { numbers.insert(std::upper_bound(numbers.begin(), numbers.end(), number), number); }
+void add_number(std::vector<int>& numbers, int number) {
+  numbers.insert(std::upper_bound(numbers.begin(), numbers.end(), number), number);
+}
 
 bool in_use(const Control& c, const std::string& arn) {
   const auto& tasks = c.cluster.tasks();
@@ -82,7 +87,8 @@ Json failure(const std::string& arn, const char* reason, const std::string& deta
   return {{"arn", arn}, {"reason", reason}, {"detail", detail}};
 }
 
-void delete_one(Control& c, const Home& home, const std::string& text, const TaskDefinitionName& name, TimePoint now, Json& answer) {
+void delete_one(Control& c, const Home& home, const std::string& text, const TaskDefinitionName& name, TimePoint now,
+                Json& answer) {
   const auto found = name.revision ? find_definition(c.documents, name) : std::nullopt;
   if (!found) {
     answer["failures"].push_back(failure(text, "MISSING", "The specified task definition does not exist."));
@@ -91,7 +97,8 @@ void delete_one(Control& c, const Home& home, const std::string& text, const Tas
   auto definition = Json::parse(found->text);
   const auto arn = text_of(definition, "taskDefinitionArn");
   if (text_of(definition, "status") == "ACTIVE") {
-    answer["failures"].push_back(failure(arn, "INVALID_REQUEST", "The specified task definition is still in ACTIVE status. Deregister it first."));
+    answer["failures"].push_back(
+        failure(arn, "INVALID_REQUEST", "The specified task definition is still in ACTIVE status. Deregister it first."));
     return;
   }
   definition["status"] = "DELETE_IN_PROGRESS";
@@ -137,7 +144,9 @@ Outcome<Json> deregister_task_definition(const Parts& parts, const CallContext&,
   if (!name->revision) return invalid("The task definition to deregister is named by family:revision or its ARN.");
   return parts.plane.with([&](Control& c) -> Outcome<Json> {
     const auto found = find_definition(c.documents, *name);
-    if (!found) return client_error("The specified task definition does not exist. Specify a valid account, family, revision and try again.");
+    if (!found)
+      return client_error(
+          "The specified task definition does not exist. Specify a valid account, family, revision and try again.");
     auto definition = Json::parse(found->text);
     if (text_of(definition, "status") == "ACTIVE") {
       definition["status"] = "INACTIVE";
@@ -155,7 +164,8 @@ Outcome<Json> deregister_task_definition(const Parts& parts, const CallContext&,
 Outcome<Json> delete_task_definitions(const Parts& parts, const CallContext&, const Json& input) {
   const auto home = home_of(parts);
   const auto& texts = input.at("taskDefinitions");
-  if (texts.empty() || texts.size() > kDeletedAtOnceMax) return invalid("taskDefinitions must name 1 to {} revisions.", kDeletedAtOnceMax);
+  if (texts.empty() || texts.size() > kDeletedAtOnceMax)
+    return invalid("taskDefinitions must name 1 to {} revisions.", kDeletedAtOnceMax);
   std::vector<TaskDefinitionName> names;
   for (const auto& text : texts) {
     auto name = read_task_definition(home, text.get<std::string>());
@@ -211,7 +221,8 @@ Outcome<Json> list_task_definition_families(const Parts& parts, const CallContex
     c.documents.scan(kFamilyKind, text_of(input, "familyPrefix"), [&](const std::string& name, const std::string&) {
       const auto family = load_family(c.documents, name);
       const bool inactive = family.active.empty() && !family.inactive.empty();
-      if (status == "ACTIVE" ? !family.active.empty() : status == "INACTIVE" ? inactive : inactive || !family.active.empty()) names.push_back(name);
+      if (status == "ACTIVE" ? !family.active.empty() : status == "INACTIVE" ? inactive : inactive || !family.active.empty())
+        names.push_back(name);
       return true;
     });
   });

@@ -46,12 +46,20 @@ Json attachments(const Home& home, const Task& task) {
   add("macAddress", task.mac);
   add("privateDnsName", task.address.empty() ? "" : private_name(home, task.address));
   add("privateIPv4Address", task.address);
-  return Json::array({{{"id", task.attachment_id}, {"type", "ElasticNetworkInterface"}, {"status", attachment_status(task.last)}, {"details", std::move(details)}}});
+  return Json::array({{{"id", task.attachment_id},
+                       {"type", "ElasticNetworkInterface"},
+                       {"status", attachment_status(task.last)},
+                       {"details", std::move(details)}}});
 }
 
 Json container(const Home& home, const Task& task, const ContainerState& state, const Json& definition, const Json& ids) {
-  Json json{{"name", state.name}, {"taskArn", task.arn}, {"lastStatus", state.last_status}, {"healthStatus", state.health}, {"networkInterfaces", Json::array()}};
-  json["containerArn"] = home.arn("container/" + task.cluster.str() + "/" + task.id.str() + "/" + ids.value(state.name, state.name));
+  Json json{{"name", state.name},
+            {"taskArn", task.arn},
+            {"lastStatus", state.last_status},
+            {"healthStatus", state.health},
+            {"networkInterfaces", Json::array()}};
+  json["containerArn"] =
+      home.arn("container/" + task.cluster.str() + "/" + task.id.str() + "/" + ids.value(state.name, state.name));
   if (!task.address.empty() && task.last != TaskStatus::provisioning)
     json["networkInterfaces"].push_back({{"attachmentId", task.attachment_id}, {"privateIpv4Address", task.address}});
   if (!state.runtime_id.empty()) json["runtimeId"] = state.runtime_id;
@@ -99,9 +107,12 @@ void add_capacity(Json& json, const Home& home, const Task& task, const Json& do
   json["attributes"] = Json::array();
   if (!task.capacity_provider.empty()) json["capacityProviderName"] = task.capacity_provider;
   json["launchType"] = task.launch_type == LaunchType::fargate ? "FARGATE" : "EC2";
-  if (task.container_instance) json["containerInstanceArn"] = home.container_instance_arn(task.cluster.str(), task.container_instance->str());
+  if (task.container_instance)
+    json["containerInstanceArn"] = home.container_instance_arn(task.cluster.str(), task.container_instance->str());
   if (task.launch_type != LaunchType::fargate) return;
-  json["attributes"].push_back({{"name", "ecs.cpu-architecture"}, {"value", definition.value("runtimePlatform", Json::object()).value("cpuArchitecture", "x86_64")}});
+  json["attributes"].push_back(
+      {{"name", "ecs.cpu-architecture"},
+       {"value", definition.value("runtimePlatform", Json::object()).value("cpuArchitecture", "x86_64")}});
   json["platformVersion"] = document.value("platformVersion", "1.4.0");
   json["platformFamily"] = document.value("platformFamily", "Linux");
   const auto storage = definition.value("ephemeralStorage", Json{{"sizeInGiB", kFargateStorageGib}});

@@ -56,7 +56,8 @@ Outcome<Json> start(const Parts& parts, const Json& input, const Outcome<cluster
   if (!plan) return refused(plan);
   const auto started = parts.plane.with([&](Control& c) { return decide(c, parts, input, *plan); });
   if (!started) return refused(started);
-  return Json{{"tasks", describe_tasks(home_of(parts), started->tasks, true)}, {"failures", describe_failures(started->failures)}};
+  return Json{{"tasks", describe_tasks(home_of(parts), started->tasks, true)},
+              {"failures", describe_failures(started->failures)}};
 }
 
 // What ListTasks asks for; empty members ask for nothing.
@@ -73,15 +74,22 @@ bool matches(const Filter& filter, const Task& task) {
     const auto slash = arn.rfind('/');
     return arn.substr(slash + 1, arn.rfind(':') - slash - 1);
   };
-  return !filter.none && task.cluster == filter.cluster && task.stop_wanted == filter.stopped && (filter.family.empty() || family() == filter.family) &&
-         (filter.started_by.empty() || task.started_by == filter.started_by) && (!filter.instance || task.container_instance == filter.instance) &&
-         (filter.launch_type.empty() || filter.launch_type == (task.launch_type == cluster_sim::LaunchType::fargate ? "FARGATE" : "EC2"));
+  return !filter.none && task.cluster == filter.cluster && task.stop_wanted == filter.stopped &&
+         (filter.family.empty() || family() == filter.family) &&
+         (filter.started_by.empty() || task.started_by == filter.started_by) &&
+         (!filter.instance || task.container_instance == filter.instance) &&
+         (filter.launch_type.empty() ||
+          filter.launch_type == (task.launch_type == cluster_sim::LaunchType::fargate ? "FARGATE" : "EC2"));
 }
 
 Outcome<Filter> read_filter(const Home& home, const Json& input) {
   auto cluster = cluster_of(home, input);
   if (!cluster) return refused(cluster);
-  Filter filter{.cluster = *cluster, .family = text_of(input, "family"), .started_by = text_of(input, "startedBy"), .launch_type = text_of(input, "launchType"), .instance = {}};
+  Filter filter{.cluster = *cluster,
+                .family = text_of(input, "family"),
+                .started_by = text_of(input, "startedBy"),
+                .launch_type = text_of(input, "launchType"),
+                .instance = {}};
   if (input.contains("serviceName")) return api::refuse("ServiceNotFoundException", "Service not found.");
   if (input.contains("daemonName")) return invalid("daemonName: Berth has no daemons.");
   if (const auto text = text_of(input, "containerInstance"); !text.empty()) {
@@ -145,8 +153,10 @@ Outcome<Json> describe_tasks(const Parts& parts, const CallContext&, const Json&
     TaskSnapshot taken;
     for (const auto& id : ids) {
       const auto task = c.cluster.tasks().find(id);
-      if (task != c.cluster.tasks().end() && task->second.cluster == *cluster) taken.add(c, task->second);
-      else failures.push_back({home.task_arn(cluster->str(), id.str()), "MISSING", ""});
+      if (task != c.cluster.tasks().end() && task->second.cluster == *cluster)
+        taken.add(c, task->second);
+      else
+        failures.push_back({home.task_arn(cluster->str(), id.str()), "MISSING", ""});
     }
     return taken;
   });

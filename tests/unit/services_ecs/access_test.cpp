@@ -74,22 +74,30 @@ TEST_F(Access, AMalformedNameIsRefusedBeforeAnythingIsAuthorized) {
 TEST_F(Access, TagsOfEveryKindOfResourceCanBePutListedAndTaken) {
   define(fargate_definition());
   const auto task = must("RunTask", on_fargate())["tasks"][0]["taskArn"].get<std::string>();
-  for (const auto& arn : {std::string(kArn) + "cluster/demo", std::string(kArn) + "task-definition/web:1", task, register_instance()}) {
-    must("TagResource", {{"resourceArn", arn}, {"tags", Json::parse(R"([{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])")}});
+  for (const auto& arn :
+       {std::string(kArn) + "cluster/demo", std::string(kArn) + "task-definition/web:1", task, register_instance()}) {
+    must("TagResource",
+         {{"resourceArn", arn}, {"tags", Json::parse(R"([{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])")}});
     must("UntagResource", {{"resourceArn", arn}, {"tagKeys", {"b"}}});
     EXPECT_EQ(must("ListTagsForResource", {{"resourceArn", arn}})["tags"], Json::parse(R"([{"key": "a", "value": "1"}])")) << arn;
-    EXPECT_THAT(resources("UntagResource", {{"resourceArn", arn}, {"tagKeys", {"a"}}})[0].conditions, Contains(Pair("ecs:ResourceTag/a", "1"))) << arn;
+    EXPECT_THAT(resources("UntagResource", {{"resourceArn", arn}, {"tagKeys", {"a"}}})[0].conditions,
+                Contains(Pair("ecs:ResourceTag/a", "1")))
+        << arn;
   }
 }
 
 TEST_F(Access, TagsOfWhatIsNotThereOrNotOursAreRefused) {
   const auto list = [&](const std::string& arn) { return refusal("ListTagsForResource", {{"resourceArn", arn}}); };
   EXPECT_THAT(list(std::string(kArn) + "cluster/none"), StartsWith("ClusterNotFoundException"));
-  EXPECT_THAT(list(std::string(kArn) + "task/demo/" + std::string(32, 'a')), StartsWith("InvalidParameterException: The specified task was not found."));
-  EXPECT_THAT(list(std::string(kArn) + "task-definition/none:1"), StartsWith("InvalidParameterException: The specified task definition was not found."));
-  EXPECT_THAT(refusal("TagResource", {{"resourceArn", std::string(kArn) + "task/demo/" + std::string(32, 'a')}, {"tags", Json::array()}}),
-              StartsWith("ResourceNotFoundException"));
-  EXPECT_THAT(list("arn:aws:ecs:us-east-1:999999999999:cluster/demo"), StartsWith("InvalidParameterException: Identifier is for 999999999999."));
+  EXPECT_THAT(list(std::string(kArn) + "task/demo/" + std::string(32, 'a')),
+              StartsWith("InvalidParameterException: The specified task was not found."));
+  EXPECT_THAT(list(std::string(kArn) + "task-definition/none:1"),
+              StartsWith("InvalidParameterException: The specified task definition was not found."));
+  EXPECT_THAT(
+      refusal("TagResource", {{"resourceArn", std::string(kArn) + "task/demo/" + std::string(32, 'a')}, {"tags", Json::array()}}),
+      StartsWith("ResourceNotFoundException"));
+  EXPECT_THAT(list("arn:aws:ecs:us-east-1:999999999999:cluster/demo"),
+              StartsWith("InvalidParameterException: Identifier is for 999999999999."));
   EXPECT_THAT(list("arn:aws:s3:::bucket"), StartsWith("InvalidParameterException: Invalid resourceArn"));
 }
 

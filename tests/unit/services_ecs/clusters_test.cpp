@@ -11,7 +11,9 @@ using ::testing::StartsWith;
 class Clusters : public EcsWorld {};
 
 TEST_F(Clusters, ANewOneIsAnsweredWhole) {
-  const auto made = must("CreateCluster", {{"clusterName", "blue"}, {"capacityProviders", {"FARGATE"}}, {"tags", {{{"key", "team"}, {"value", "x"}}}}});
+  const auto made =
+      must("CreateCluster",
+           {{"clusterName", "blue"}, {"capacityProviders", {"FARGATE"}}, {"tags", {{{"key", "team"}, {"value", "x"}}}}});
   EXPECT_EQ(made["cluster"], Json::parse(R"({
       "clusterArn": "arn:aws:ecs:us-east-1:123456789012:cluster/blue", "clusterName": "blue", "status": "ACTIVE",
       "registeredContainerInstancesCount": 0, "runningTasksCount": 0, "pendingTasksCount": 0, "activeServicesCount": 0,
@@ -28,7 +30,8 @@ TEST_F(Clusters, OneWithoutANameIsTheDefaultOneAndItsCreationMayBeRepeated) {
 TEST_F(Clusters, DescribingNamesWhatIsMissingAndShowsTagsOnlyWhenAsked) {
   const auto answer = must("DescribeClusters", {{"clusters", {"demo", "gone", std::string(kArn) + "cluster/demo"}}});
   EXPECT_EQ(answer["clusters"].size(), 2U);
-  EXPECT_EQ(answer["failures"], Json::parse(R"([{"arn": "arn:aws:ecs:us-east-1:123456789012:cluster/gone", "reason": "MISSING"}])"));
+  EXPECT_EQ(answer["failures"],
+            Json::parse(R"([{"arn": "arn:aws:ecs:us-east-1:123456789012:cluster/gone", "reason": "MISSING"}])"));
   must("CreateCluster", {{"clusterName", "blue"}, {"tags", {{{"key", "a"}, {"value", "b"}}}}});
   EXPECT_EQ(must("DescribeClusters", {{"clusters", {"blue"}}})["clusters"][0]["tags"], Json::array());
   EXPECT_EQ(must("DescribeClusters", {{"clusters", {"blue"}}, {"include", {"TAGS"}}})["clusters"][0]["tags"].size(), 1U);
@@ -52,7 +55,8 @@ TEST_F(Clusters, PagesFollowEachOtherWithoutGapsOrDoubles) {
     if (!page.contains("nextToken")) break;
     input["nextToken"] = page["nextToken"];
   }
-  EXPECT_EQ(seen, (std::vector<std::string>{std::string(kArn) + "cluster/a", std::string(kArn) + "cluster/b", std::string(kArn) + "cluster/c", std::string(kArn) + "cluster/demo"}));
+  EXPECT_EQ(seen, (std::vector<std::string>{std::string(kArn) + "cluster/a", std::string(kArn) + "cluster/b",
+                                            std::string(kArn) + "cluster/c", std::string(kArn) + "cluster/demo"}));
   EXPECT_THAT(refusal("ListClusters", {{"nextToken", "?"}}), StartsWith("InvalidParameterException: Invalid token"));
   EXPECT_THAT(refusal("ListClusters", {{"maxResults", 0}}), StartsWith("InvalidParameterException: maxResults"));
 }
@@ -75,15 +79,19 @@ TEST_F(Clusters, OneWithTasksOrInstancesIsNotDeleted) {
 }
 
 TEST_F(Clusters, CapacityProvidersAndTheirStrategyMustFit) {
-  EXPECT_THAT(refusal("CreateCluster", {{"clusterName", "x"}, {"capacityProviders", {"my-group"}}}), HasSubstr("'my-group' was not found"));
+  EXPECT_THAT(refusal("CreateCluster", {{"clusterName", "x"}, {"capacityProviders", {"my-group"}}}),
+              HasSubstr("'my-group' was not found"));
   const auto strategy = Json::parse(R"([{"capacityProvider": "FARGATE_SPOT", "weight": 1}])");
-  EXPECT_THAT(refusal("CreateCluster", {{"clusterName", "x"}, {"capacityProviders", {"FARGATE"}}, {"defaultCapacityProviderStrategy", strategy}}),
+  EXPECT_THAT(refusal("CreateCluster",
+                      {{"clusterName", "x"}, {"capacityProviders", {"FARGATE"}}, {"defaultCapacityProviderStrategy", strategy}}),
               HasSubstr("not associated with the cluster"));
-  const auto put = must("PutClusterCapacityProviders",
-                        {{"cluster", "demo"}, {"capacityProviders", {"FARGATE", "FARGATE_SPOT"}}, {"defaultCapacityProviderStrategy", strategy}});
+  const auto put = must(
+      "PutClusterCapacityProviders",
+      {{"cluster", "demo"}, {"capacityProviders", {"FARGATE", "FARGATE_SPOT"}}, {"defaultCapacityProviderStrategy", strategy}});
   EXPECT_EQ(put["cluster"]["defaultCapacityProviderStrategy"], strategy);
   must("UpdateClusterSettings", {{"cluster", "demo"}, {"settings", {{{"name", "containerInsights"}, {"value", "enabled"}}}}});
-  const auto described = must("DescribeClusters", {{"clusters", {"demo"}}, {"include", {"SETTINGS", "STATISTICS"}}})["clusters"][0];
+  const auto described =
+      must("DescribeClusters", {{"clusters", {"demo"}}, {"include", {"SETTINGS", "STATISTICS"}}})["clusters"][0];
   EXPECT_EQ(described["settings"][0]["value"], "enabled");
   EXPECT_EQ(described["defaultCapacityProviderStrategy"], strategy);
   EXPECT_EQ(described["statistics"].size(), 8U);

@@ -46,11 +46,13 @@ TEST_F(TaskDefinitions, MembersThatBerthDoesNotActOnComeBackAsTheyWent) {
   auto input = definition();
   input["ephemeralStorage"] = {{"sizeInGiB", 30}};
   input["runtimePlatform"] = {{"cpuArchitecture", "X86_64"}, {"operatingSystemFamily", "LINUX"}};
-  input["containerDefinitions"][0].update(Json::parse(R"({"dockerLabels": {"a": "b"}, "privileged": true, "links": ["x"], "pseudoTerminal": true,
+  input["containerDefinitions"][0].update(
+      Json::parse(R"({"dockerLabels": {"a": "b"}, "privileged": true, "links": ["x"], "pseudoTerminal": true,
       "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g"}}, "secrets": [{"name": "S", "valueFrom": "p"}],
       "linuxParameters": {"tmpfs": [{"containerPath": "/t", "size": 1}]}})"));
   const auto kept = must("RegisterTaskDefinition", input)["taskDefinition"];
-  for (const auto& [name, value] : input["containerDefinitions"][0].items()) EXPECT_EQ(kept["containerDefinitions"][0][name], value) << name;
+  for (const auto& [name, value] : input["containerDefinitions"][0].items())
+    EXPECT_EQ(kept["containerDefinitions"][0][name], value) << name;
   EXPECT_EQ(kept["ephemeralStorage"], input["ephemeralStorage"]);
   EXPECT_EQ(kept["runtimePlatform"], input["runtimePlatform"]);
   EXPECT_FALSE(kept.contains("networkMode"));
@@ -60,14 +62,18 @@ TEST_F(TaskDefinitions, MembersThatBerthDoesNotActOnComeBackAsTheyWent) {
 TEST_F(TaskDefinitions, OneIsFoundByFamilyByRevisionAndByArn) {
   define(definition());
   define(definition());
-  const auto revision = [&](const std::string& name) { return must("DescribeTaskDefinition", {{"taskDefinition", name}})["taskDefinition"]["revision"]; };
+  const auto revision = [&](const std::string& name) {
+    return must("DescribeTaskDefinition", {{"taskDefinition", name}})["taskDefinition"]["revision"];
+  };
   EXPECT_EQ(revision("web"), 2);
   EXPECT_EQ(revision("web:1"), 1);
   EXPECT_EQ(revision(arn("web:1")), 1);
   EXPECT_EQ(revision(arn("web")), 2);
   for (const auto* name : {"other", "web:3"})
-    EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", name}}), "ClientException: Unable to describe task definition.");
-  EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", "web:x"}}), "InvalidParameterException: Invalid revision number. Number: x");
+    EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", name}}),
+              "ClientException: Unable to describe task definition.");
+  EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", "web:x"}}),
+            "InvalidParameterException: Invalid revision number. Number: x");
   EXPECT_THAT(refusal("DescribeTaskDefinition", {{"taskDefinition", "arn:aws:ecs:us-east-1:999999999999:task-definition/web:1"}}),
               StartsWith("InvalidParameterException: Identifier is for 999999999999."));
 }
@@ -86,9 +92,11 @@ TEST_F(TaskDefinitions, ADeregisteredOneIsInactiveStaysDescribableAndItsNumberIs
   EXPECT_EQ(gone["status"], "INACTIVE");
   EXPECT_TRUE(gone.contains("deregisteredAt"));
   EXPECT_EQ(must("DescribeTaskDefinition", {{"taskDefinition", "web:1"}})["taskDefinition"]["status"], "INACTIVE");
-  EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", "web"}}), "ClientException: Unable to describe task definition.");
+  EXPECT_EQ(refusal("DescribeTaskDefinition", {{"taskDefinition", "web"}}),
+            "ClientException: Unable to describe task definition.");
   EXPECT_EQ(define(definition()), arn("web:2"));
-  EXPECT_THAT(refusal("DeregisterTaskDefinition", {{"taskDefinition", "web:7"}}), StartsWith("ClientException: The specified task definition does not exist."));
+  EXPECT_THAT(refusal("DeregisterTaskDefinition", {{"taskDefinition", "web:7"}}),
+              StartsWith("ClientException: The specified task definition does not exist."));
 }
 
 TEST_F(TaskDefinitions, OnlyInactiveOnesAreDeletedAndTheOthersSayWhy) {
@@ -155,42 +163,86 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{"ec2", R"({"family": "a/b"})", "Family contains invalid characters."},
         Refusal{"ec2", R"({"containerDefinitions": []})", "Container list cannot be empty."},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "memory": 8}]})", "Container.image should not be null or empty."},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a b", "image": "i", "memory": 8}]})", "Container.name contains invalid characters."},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i"}]})", "At least one of 'memory' or 'memoryReservation' must be specified."},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "memoryReservation": 9}]})", "must be greater than the 'memoryReservation'"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "essential": false}]})", "at least one essential container"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8}, {"name": "a", "image": "i", "memory": 8}]})", "must be unique"},
+        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "memory": 8}]})",
+                "Container.image should not be null or empty."},
+        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a b", "image": "i", "memory": 8}]})",
+                "Container.name contains invalid characters."},
+        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i"}]})",
+                "At least one of 'memory' or 'memoryReservation' must be specified."},
+        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "memoryReservation": 9}]})",
+                "must be greater than the 'memoryReservation'"},
+        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "essential": false}]})",
+                "at least one essential container"},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8}, {"name": "a", "image": "i", "memory": 8}]})",
+            "must be unique"},
         Refusal{"ec2", R"({"cpu": "many"})", "Invalid 'cpu' setting for task."},
         Refusal{"ec2", R"({"cpu": "64"})", "Invalid 'cpu' setting for task."},
         Refusal{"ec2", R"({"memory": "-1"})", "Invalid 'memory' setting for task."},
         Refusal{"ec2", R"({"memory": "100"})", "The 'memory' setting for container is greater than for the task."},
         Refusal{"ec2", R"({"taskRoleArn": "arn:aws:iam::123456789012:user/x"})", "Role is not valid"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]}]})", "Unknown volume 'v'."},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "mountPoints": [{"sourceVolume": "v", "containerPath": "/v"}]}]})",
+            "Unknown volume 'v'."},
         Refusal{"ec2", R"({"volumes": [{"name": "v"}, {"name": "v"}]})", "'v' comes twice"},
-        Refusal{"ec2", R"({"volumes": [{"name": "v", "host": {}, "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]})", "only one is allowed"},
-        Refusal{"ec2", R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "authorizationConfig": {"iam": "ENABLED"}}}]})", "requires transitEncryption to be ENABLED"},
-        Refusal{"ec2", R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "authorizationConfig": {"accessPointId": "fsap-1"}}}]})", "requires transitEncryption to be ENABLED"},
-        Refusal{"ec2", R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "rootDirectory": "/x", "transitEncryption": "ENABLED", "authorizationConfig": {"accessPointId": "fsap-1"}}}]})", "the root directory must either be set to \"/\" or be omitted"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "START"}]}]})", "not in the task definition"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "START"}]},
-                                                    {"name": "b", "image": "i", "memory": 8, "dependsOn": [{"containerName": "a", "condition": "START"}]}]})", "form a cycle"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "HEALTHY"}]},
-                                                    {"name": "b", "image": "i", "memory": 8}]})", "has no health check"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "SUCCESS"}]},
-                                                    {"name": "b", "image": "i", "memory": 8}]})", "essential container can't have"},
-        Refusal{"ec2", R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "healthCheck": {"command": ["true"]}}]})", "must begin with CMD"},
-        Refusal{"ec2", R"({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x =="}]})", "Invalid expression"},
+        Refusal{"ec2", R"({"volumes": [{"name": "v", "host": {}, "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]})",
+                "only one is allowed"},
+        Refusal{
+            "ec2",
+            R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "authorizationConfig": {"iam": "ENABLED"}}}]})",
+            "requires transitEncryption to be ENABLED"},
+        Refusal{
+            "ec2",
+            R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "authorizationConfig": {"accessPointId": "fsap-1"}}}]})",
+            "requires transitEncryption to be ENABLED"},
+        Refusal{
+            "ec2",
+            R"({"volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1", "rootDirectory": "/x", "transitEncryption": "ENABLED", "authorizationConfig": {"accessPointId": "fsap-1"}}}]})",
+            "the root directory must either be set to \"/\" or be omitted"},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "START"}]}]})",
+            "not in the task definition"},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "START"}]},
+                                                    {"name": "b", "image": "i", "memory": 8, "dependsOn": [{"containerName": "a", "condition": "START"}]}]})",
+            "form a cycle"},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "HEALTHY"}]},
+                                                    {"name": "b", "image": "i", "memory": 8}]})",
+            "has no health check"},
+        Refusal{
+            "ec2",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "dependsOn": [{"containerName": "b", "condition": "SUCCESS"}]},
+                                                    {"name": "b", "image": "i", "memory": 8}]})",
+            "essential container can't have"},
+        Refusal{"ec2",
+                R"({"containerDefinitions": [{"name": "a", "image": "i", "memory": 8, "healthCheck": {"command": ["true"]}}]})",
+                "must begin with CMD"},
+        Refusal{"ec2", R"({"placementConstraints": [{"type": "memberOf", "expression": "attribute:x =="}]})",
+                "Invalid expression"},
         Refusal{"ec2", R"({"requiresCompatibilities": ["MANAGED_INSTANCES"]})", "MANAGED_INSTANCES"},
         Refusal{"fargate", R"({"networkMode": "bridge"})", "Fargate only supports network mode"},
         Refusal{"fargate", R"({"cpu": null})", "Fargate requires that 'cpu' be defined at the task level."},
         Refusal{"fargate", R"({"memory": null})", "Fargate requires that 'memory' be defined at the task level."},
         Refusal{"fargate", R"({"memory": "4096"})", "No Fargate configuration exists for given values."},
-        Refusal{"fargate", R"({"volumes": [{"name": "v", "host": {"sourcePath": "/v"}}]})", "host.sourcePath should not be set for volumes in Fargate."},
-        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "privileged": true}]})", "do not support privileged"},
-        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "logConfiguration": {"logDriver": "awslogs"}}]})", "Fargate requires task definition to have execution role ARN to support log driver awslogs."},
-        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "hostname": "h"}]})", "hostname is not supported on container when networkMode=awsvpc."},
-        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "portMappings": [{"containerPort": 80, "hostPort": 81}]}]})", "the host ports and container ports in port mappings must match."}));
+        Refusal{"fargate", R"({"volumes": [{"name": "v", "host": {"sourcePath": "/v"}}]})",
+                "host.sourcePath should not be set for volumes in Fargate."},
+        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "privileged": true}]})",
+                "do not support privileged"},
+        Refusal{"fargate",
+                R"({"containerDefinitions": [{"name": "a", "image": "i", "logConfiguration": {"logDriver": "awslogs"}}]})",
+                "Fargate requires task definition to have execution role ARN to support log driver awslogs."},
+        Refusal{"fargate", R"({"containerDefinitions": [{"name": "a", "image": "i", "hostname": "h"}]})",
+                "hostname is not supported on container when networkMode=awsvpc."},
+        Refusal{
+            "fargate",
+            R"({"containerDefinitions": [{"name": "a", "image": "i", "portMappings": [{"containerPort": 80, "hostPort": 81}]}]})",
+            "the host ports and container ports in port mappings must match."}));
 
 }  // namespace
 }  // namespace berth::services::ecs

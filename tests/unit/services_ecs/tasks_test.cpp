@@ -68,7 +68,8 @@ TEST_F(Tasks, OverridesAreShownAndReachTheDocumentOfTheTask) {
   EXPECT_EQ(task["memory"], "1024");
   EXPECT_EQ(task["containers"][0]["memory"], "256");
   EXPECT_EQ(task["overrides"]["containerOverrides"], input["overrides"]["containerOverrides"]);
-  const auto document = world.plane().read([&](const control::Control& c) { return Json::parse(c.cluster.tasks().at(id_of(task["taskArn"])).document); });
+  const auto document = world.plane().read(
+      [&](const control::Control& c) { return Json::parse(c.cluster.tasks().at(id_of(task["taskArn"])).document); });
   EXPECT_EQ(document["taskRoleArn"], "arn:aws:iam::123456789012:role/writer");
   EXPECT_EQ(document["overrides"], input["overrides"]);
   EXPECT_EQ(document["networkConfiguration"], input["networkConfiguration"]);
@@ -108,9 +109,12 @@ TEST_F(Tasks, TagsComeFromTheCallTheDefinitionAndEcs) {
   tagged["tags"] = Json::parse(R"([{"key": "team", "value": "definition"}, {"key": "tier", "value": "1"}])");
   define(tagged);
   auto input = on_fargate("tagged");
-  input.update(Json::parse(R"({"tags": [{"key": "team", "value": "call"}], "propagateTags": "TASK_DEFINITION", "enableECSManagedTags": true})"));
-  EXPECT_EQ(must("RunTask", input)["tasks"][0]["tags"],
-            Json::parse(R"([{"key": "aws:ecs:clusterName", "value": "demo"}, {"key": "team", "value": "call"}, {"key": "tier", "value": "1"}])"));
+  input.update(Json::parse(
+      R"({"tags": [{"key": "team", "value": "call"}], "propagateTags": "TASK_DEFINITION", "enableECSManagedTags": true})"));
+  EXPECT_EQ(
+      must("RunTask", input)["tasks"][0]["tags"],
+      Json::parse(
+          R"([{"key": "aws:ecs:clusterName", "value": "demo"}, {"key": "team", "value": "call"}, {"key": "tier", "value": "1"}])"));
   input["tags"][0]["key"] = "aws:own";
   EXPECT_THAT(refusal("RunTask", input), StartsWith("InvalidParameterException"));
 }
@@ -153,18 +157,25 @@ TEST_F(Tasks, OnesThatAreNotThereAreFailuresAndBadNamesAreRefused) {
   const std::string id(32, 'a');
   EXPECT_EQ(must("DescribeTasks", {{"cluster", "demo"}, {"tasks", {id}}})["failures"],
             Json::parse(R"([{"arn": "arn:aws:ecs:us-east-1:123456789012:task/demo/)" + id + R"(", "reason": "MISSING"}])"));
-  const auto describe_one = [&](const std::string& text) { return refusal("DescribeTasks", {{"cluster", "demo"}, {"tasks", {text}}}); };
+  const auto describe_one = [&](const std::string& text) {
+    return refusal("DescribeTasks", {{"cluster", "demo"}, {"tasks", {text}}});
+  };
   EXPECT_EQ(describe_one("short"), "InvalidParameterException: taskId length should be one of [32,36]");
-  EXPECT_EQ(describe_one("arn:aws:ecs:us-east-1:999999999999:task/demo/" + id), "InvalidParameterException: Identifier is for 999999999999. Your accountId is 123456789012");
-  EXPECT_EQ(describe_one(std::string(kArn) + "task/other/" + id), "InvalidParameterException: Invalid identifier: Identifier is for cluster other. Your cluster is demo");
-  EXPECT_EQ(refusal("DescribeTasks", {{"cluster", "demo"}, {"tasks", Json::array()}}), "InvalidParameterException: Tasks cannot be empty.");
-  EXPECT_EQ(refusal("StopTask", {{"cluster", "demo"}, {"task", id}}), "InvalidParameterException: The referenced task was not found.");
+  EXPECT_EQ(describe_one("arn:aws:ecs:us-east-1:999999999999:task/demo/" + id),
+            "InvalidParameterException: Identifier is for 999999999999. Your accountId is 123456789012");
+  EXPECT_EQ(describe_one(std::string(kArn) + "task/other/" + id),
+            "InvalidParameterException: Invalid identifier: Identifier is for cluster other. Your cluster is demo");
+  EXPECT_EQ(refusal("DescribeTasks", {{"cluster", "demo"}, {"tasks", Json::array()}}),
+            "InvalidParameterException: Tasks cannot be empty.");
+  EXPECT_EQ(refusal("StopTask", {{"cluster", "demo"}, {"task", id}}),
+            "InvalidParameterException: The referenced task was not found.");
 }
 
 TEST_F(Tasks, StartTaskPutsOneOnEachInstanceThatIsNamed) {
   const auto instance = register_instance();
   const std::string missing(32, 'b');
-  const auto answer = must("StartTask", {{"cluster", "demo"}, {"taskDefinition", "plain"}, {"containerInstances", {instance, missing}}});
+  const auto answer =
+      must("StartTask", {{"cluster", "demo"}, {"taskDefinition", "plain"}, {"containerInstances", {instance, missing}}});
   ASSERT_EQ(answer["tasks"].size(), 1U);
   EXPECT_EQ(answer["tasks"][0]["containerInstanceArn"], instance);
   EXPECT_EQ(answer["tasks"][0]["launchType"], "EC2");
@@ -184,8 +195,10 @@ TEST_F(Tasks, OnesThatFindNoPlaceAreFailuresThatNameTheInstance) {
 }
 
 TEST_F(Tasks, TheClustersDefaultStrategyStandsInForALaunchType) {
-  must("PutClusterCapacityProviders", {{"cluster", "demo"}, {"capacityProviders", {"FARGATE_SPOT"}},
-                                       {"defaultCapacityProviderStrategy", Json::parse(R"([{"capacityProvider": "FARGATE_SPOT"}])")}});
+  must("PutClusterCapacityProviders",
+       {{"cluster", "demo"},
+        {"capacityProviders", {"FARGATE_SPOT"}},
+        {"defaultCapacityProviderStrategy", Json::parse(R"([{"capacityProvider": "FARGATE_SPOT"}])")}});
   auto input = on_fargate();
   input.erase("launchType");
   const auto task = must("RunTask", input)["tasks"][0];
@@ -199,9 +212,10 @@ TEST_F(Tasks, ARoleThatEcsMayNotAssumeIsRefused) {
   for (const auto* role : {"lambda", "missing"}) {
     auto input = on_fargate();
     input["overrides"] = {{"taskRoleArn", role}};
-    EXPECT_EQ(refusal("RunTask", input), "ClientException: ECS was unable to assume the role 'arn:aws:iam::123456789012:role/" + std::string(role) +
-                                             "' that was provided for this task. Please verify that the role being passed has the proper trust "
-                                             "relationship and permissions and that your IAM user has permissions to pass this role.");
+    EXPECT_EQ(refusal("RunTask", input),
+              "ClientException: ECS was unable to assume the role 'arn:aws:iam::123456789012:role/" + std::string(role) +
+                  "' that was provided for this task. Please verify that the role being passed has the proper trust "
+                  "relationship and permissions and that your IAM user has permissions to pass this role.");
   }
 }
 
@@ -228,17 +242,26 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{R"({"taskDefinition": "old:1"})", "InvalidParameterException: TaskDefinition is inactive"},
         Refusal{R"({"count": 0})", "InvalidParameterException: count"},
         Refusal{R"({"count": 11})", "InvalidParameterException: count"},
-        Refusal{R"({"networkConfiguration": null})", "InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified."},
-        Refusal{R"({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}})", "InvalidParameterException: Error retrieving subnet information for [subnet-1]"},
-        Refusal{R"({"taskDefinition": "plain"})", "InvalidParameterException: Task definition does not support launch_type FARGATE."},
-        Refusal{R"({"taskDefinition": "plain", "launchType": "EC2"})", "InvalidParameterException: Network Configuration is not valid for the given networkMode"},
+        Refusal{R"({"networkConfiguration": null})",
+                "InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified."},
+        Refusal{R"({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}})",
+                "InvalidParameterException: Error retrieving subnet information for [subnet-1]"},
+        Refusal{R"({"taskDefinition": "plain"})",
+                "InvalidParameterException: Task definition does not support launch_type FARGATE."},
+        Refusal{R"({"taskDefinition": "plain", "launchType": "EC2"})",
+                "InvalidParameterException: Network Configuration is not valid for the given networkMode"},
         Refusal{R"({"launchType": "EC2"})", "InvalidParameterException: No Container Instances were found in your cluster."},
-        Refusal{R"({"launchType": "EC2", "platformVersion": "LATEST"})", "InvalidParameterException: The platform version must be null"},
+        Refusal{R"({"launchType": "EC2", "platformVersion": "LATEST"})",
+                "InvalidParameterException: The platform version must be null"},
         Refusal{R"({"platformVersion": "9.9"})", "PlatformUnknownException: The specified platform does not exist."},
-        Refusal{R"({"placementConstraints": [{"type": "distinctInstance"}]})", "InvalidParameterException: Placement constraints are not supported with FARGATE launch type."},
-        Refusal{R"({"placementStrategy": [{"type": "random"}]})", "InvalidParameterException: Placement strategies are not supported with FARGATE launch type."},
-        Refusal{R"({"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]})", "InvalidParameterException: Specifying both a launch type and capacity provider strategy"},
-        Refusal{R"({"overrides": {"containerOverrides": [{"name": "x"}]}})", "InvalidParameterException: Override for container named x is not a container in the TaskDefinition."},
+        Refusal{R"({"placementConstraints": [{"type": "distinctInstance"}]})",
+                "InvalidParameterException: Placement constraints are not supported with FARGATE launch type."},
+        Refusal{R"({"placementStrategy": [{"type": "random"}]})",
+                "InvalidParameterException: Placement strategies are not supported with FARGATE launch type."},
+        Refusal{R"({"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}]})",
+                "InvalidParameterException: Specifying both a launch type and capacity provider strategy"},
+        Refusal{R"({"overrides": {"containerOverrides": [{"name": "x"}]}})",
+                "InvalidParameterException: Override for container named x is not a container in the TaskDefinition."},
         Refusal{R"({"overrides": {"memory": "4 GB"}})", "ClientException: No Fargate configuration exists for given values."},
         Refusal{R"({"group": "service:x"})", "InvalidParameterException: Invalid namespace for group."},
         Refusal{R"({"enableExecuteCommand": true})", "UnsupportedFeatureException: enableExecuteCommand"},
@@ -265,9 +288,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Refusal{R"({"task": {"networkMode": "host"}})", "networkMode host"},
         Refusal{R"({"task": {"pidMode": "task"}})", "pidMode task"},
-        Refusal{R"({"task": {"volumes": [{"name": "v", "dockerVolumeConfiguration": {"scope": "shared", "driver": "local"}}]}})", "Docker volumes"},
+        Refusal{R"({"task": {"volumes": [{"name": "v", "dockerVolumeConfiguration": {"scope": "shared", "driver": "local"}}]}})",
+                "Docker volumes"},
         Refusal{R"({"task": {"volumes": [{"name": "v", "configuredAtLaunch": true}]}})", "EBS volumes"},
-        Refusal{R"({"task": {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}})", "Linux containers only"},
+        Refusal{R"({"task": {"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}})",
+                "Linux containers only"},
         Refusal{R"({"container": {"privileged": true}})", "privileged"},
         Refusal{R"({"container": {"portMappings": [{"containerPort": 80}]}})", "portMappings"},
         Refusal{R"({"container": {"secrets": [{"name": "S", "valueFrom": "arn:x"}]}})", "secrets"},
