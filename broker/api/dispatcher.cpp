@@ -61,8 +61,7 @@ std::string denial_text(const protocol::Model& model, const std::string& reason)
 }
 
 WireError not_built(const protocol::Model& model, const std::string& operation) {
-  return fault(model.protocol(), Fault::not_implemented,
-               fmt::format("{} is not built in Berth yet; see docs/API.md", operation));
+  return fault(model.protocol(), Fault::not_implemented, fmt::format("{} is not built in Berth yet; see docs/API.md", operation));
 }
 
 // EC2's DryRun asks whether the call would be allowed; getting here says yes.
@@ -168,12 +167,14 @@ Dispatcher::Step<void> Dispatcher::admit(const Entry& entry, const http::Request
   if (!signer) return std::unexpected(fault(protocol, fault_of(signer.error().code), signer.error().message));
   who(std::move(signer->principal));
   if (!entry.signs_as(signer->service)) {
-    return std::unexpected(fault(protocol, Fault::signature_does_not_match,
-                                 fmt::format("Credential should be scoped to correct service: '{}'.", entry.service.signing_names.front())));
+    return std::unexpected(
+        fault(protocol, Fault::signature_does_not_match,
+              fmt::format("Credential should be scoped to correct service: '{}'.", entry.service.signing_names.front())));
   }
   if (!parts_.region.empty() && signer->region != parts_.region && !is_global(*entry.model)) {
-    return std::unexpected(fault(protocol, Fault::signature_does_not_match,
-                                 fmt::format("Credential should be scoped to a valid region, not '{}': this is {}.", signer->region, parts_.region)));
+    return std::unexpected(fault(
+        protocol, Fault::signature_does_not_match,
+        fmt::format("Credential should be scoped to a valid region, not '{}': this is {}.", signer->region, parts_.region)));
   }
   call.context.region = signer->region;
   return {};

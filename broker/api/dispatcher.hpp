@@ -44,9 +44,9 @@ struct CallRecord {
   std::string access_key_id;
   std::string source_ip;
   std::string user_agent;
-  std::string listener;       // which listener it came by; "internal" for Dispatcher::call
+  std::string listener;  // which listener it came by; "internal" for Dispatcher::call
   std::vector<AccessRecord> accesses;
-  std::string error_code;     // as the client sees it; empty: it succeeded
+  std::string error_code;  // as the client sees it; empty: it succeeded
   std::string error_message;
   int status = 200;
 };

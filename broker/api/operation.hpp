@@ -50,13 +50,14 @@ struct CallContext {
 
 // One resource that an operation touches, with the condition keys that the call and the resource bring.
 struct ResourceAccess {
-  std::string arn = "*";  // "*" where the action has no resource type
+  std::string arn = "*";                               // "*" where the action has no resource type
   std::multimap<std::string, std::string> conditions;  // e.g. {"ecs:cluster", arn}, {"aws:ResourceTag/team", "x"}
-  std::optional<std::string> action;  // a dependent action (iam:PassRole) in place of the row's
-  std::optional<std::string> resource_policy;  // the resource's own policy document, where it has one
+  std::optional<std::string> action;                   // a dependent action (iam:PassRole) in place of the row's
+  std::optional<std::string> resource_policy;          // the resource's own policy document, where it has one
 };
 
-// The resources of a call, from its decoded input; none is the same as `*`. An ApiError is answered as it is (e.g. a malformed ARN).
+// The resources of a call, from its decoded input; none is the same as `*`. An ApiError is answered as it is (e.g. a malformed
+// ARN).
 using ResourcesOf = std::function<Outcome<std::vector<ResourceAccess>>(const CallContext&, const Json& input)>;
 
 // `input` has been validated against the operation's shape: required members are there, types and limits are right, blobs are
@@ -64,8 +65,8 @@ using ResourcesOf = std::function<Outcome<std::vector<ResourceAccess>>(const Cal
 using Handler = std::function<Outcome<Json>(const CallContext&, const Json& input)>;
 
 struct Operation {
-  std::string name;     // "RunTask"
-  std::string action;   // "ecs:RunTask"
+  std::string name;    // "RunTask"
+  std::string action;  // "ecs:RunTask"
   ResourcesOf resources;
   Handler handle;
   // sts:GetCallerIdentity alone: AWS answers it whatever the policies say.
@@ -73,9 +74,9 @@ struct Operation {
 };
 
 struct Service {
-  std::string model;                     // the shape table's name: "ecs", "efs", "iam", "sts", "ec2", "autoscaling"
+  std::string model;                       // the shape table's name: "ecs", "efs", "iam", "sts", "ec2", "autoscaling"
   std::vector<std::string> signing_names;  // the credential scope's service: "ecs"; "elasticfilesystem" for efs
-  std::vector<Operation> operations;     // operations of the table that are not here answer NotImplemented, saying so
+  std::vector<Operation> operations;       // operations of the table that are not here answer NotImplemented, saying so
 };
 
 // For rows whose action takes no resource.

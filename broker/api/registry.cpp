@@ -72,7 +72,8 @@ const Entry* Registry::by_content(const http::Request& request) const {
 
 std::string Registry::signing_names() const {
   std::vector<std::string> names;
-  for (const auto& entry : entries_) names.insert(names.end(), entry->service.signing_names.begin(), entry->service.signing_names.end());
+  for (const auto& entry : entries_)
+    names.insert(names.end(), entry->service.signing_names.begin(), entry->service.signing_names.end());
   std::ranges::sort(names);
   return fmt::format("{}", fmt::join(names, ", "));
 }

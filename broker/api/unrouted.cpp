@@ -55,8 +55,7 @@ Unrouted why_unrouted(const http::Request& request, const std::string& known) {
 http::Response answer_unrouted(const http::Request& request, const Unrouted& why, std::string_view request_id) {
   const bool targeted = http::find_header(request.headers, "X-Amz-Target") != nullptr;
   const bool s3 = signed_service(request) == "s3";
-  http::Response response =
-      !targeted && (s3 || has_form(request)) ? xml_answer(why, request_id, s3) : json_answer(why, targeted);
+  http::Response response = !targeted && (s3 || has_form(request)) ? xml_answer(why, request_id, s3) : json_answer(why, targeted);
   response.headers.emplace_back("x-amzn-RequestId", request_id);
   return response;
 }

@@ -40,8 +40,7 @@ Result<Response> Client::post(const std::string& target, const Headers& headers,
   return request("POST", target, headers, std::move(body));
 }
 
-Result<Response> Client::request(const std::string& method, const std::string& target, const Headers& headers,
-                                 std::string body) {
+Result<Response> Client::request(const std::string& method, const std::string& target, const Headers& headers, std::string body) {
   httplib::Request request;
   request.method = method;
   request.path = target;

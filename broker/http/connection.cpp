@@ -187,9 +187,8 @@ void Connection::hand_over() {
   stream_.expires_never();
   const bool keep_alive = parser_->get().keep_alive();
   auto send = [self = shared_from_this(), keep_alive](Response response) {
-    asio::post(self->stream_.get_executor(), [self, keep_alive, response = std::move(response)]() mutable {
-      self->answer(std::move(response), keep_alive);
-    });
+    asio::post(self->stream_.get_executor(),
+               [self, keep_alive, response = std::move(response)]() mutable { self->answer(std::move(response), keep_alive); });
   };
   auto pending = std::make_shared<Pending>(std::move(send));
   Respond respond = [pending](Response response) { pending->respond(std::move(response)); };

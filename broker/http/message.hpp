@@ -18,13 +18,13 @@ const std::string* find_header(const Headers& headers, std::string_view name);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 struct Request {
-  std::string method;   // "GET", "POST", ...
-  std::string target;   // as sent: path, then `?` and query, still percent-encoded
+  std::string method;  // "GET", "POST", ...
+  std::string target;  // as sent: path, then `?` and query, still percent-encoded
   Headers headers;
-  std::string body;     // whole, de-chunked
-  std::string peer;     // the client's address, `127.0.0.1`
-  std::string listener; // which listener took it: "front-door", "task:<id>", "admin" (see http::Server::listen)
-  bool secure = false;  // came over TLS
+  std::string body;      // whole, de-chunked
+  std::string peer;      // the client's address, `127.0.0.1`
+  std::string listener;  // which listener took it: "front-door", "task:<id>", "admin" (see http::Server::listen)
+  bool secure = false;   // came over TLS
 
   std::string_view path() const;   // up to the `?`
   std::string_view query() const;  // behind it; empty where there is none

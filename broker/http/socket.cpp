@@ -50,8 +50,7 @@ Result<Address> tcp_address(const std::string& text, std::uint16_t port) {
 Result<Address> unix_address(const std::string& path) {
   sockaddr_un un{};
   if (path.empty() || path.size() >= sizeof un.sun_path) {
-    return fail(Code::invalid_argument, "`{}` is no path for a socket: it must have 1 to {} bytes", path,
-                sizeof un.sun_path - 1);
+    return fail(Code::invalid_argument, "`{}` is no path for a socket: it must have 1 to {} bytes", path, sizeof un.sun_path - 1);
   }
   un.sun_family = AF_UNIX;
   path.copy(un.sun_path, sizeof un.sun_path - 1);

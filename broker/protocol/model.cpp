@@ -23,10 +23,9 @@ Protocol protocol_of(const std::string& name) {
 
 Type type_of(const std::string& name) {
   static const std::map<std::string, Type, std::less<>> types = {
-      {"structure", Type::structure}, {"list", Type::list},       {"map", Type::map},
-      {"string", Type::string},       {"integer", Type::integer}, {"long", Type::long_integer},
-      {"double", Type::floating},     {"float", Type::floating},  {"boolean", Type::boolean},
-      {"timestamp", Type::timestamp}, {"blob", Type::blob},       {"character", Type::string},
+      {"structure", Type::structure}, {"list", Type::list},           {"map", Type::map},         {"string", Type::string},
+      {"integer", Type::integer},     {"long", Type::long_integer},   {"double", Type::floating}, {"float", Type::floating},
+      {"boolean", Type::boolean},     {"timestamp", Type::timestamp}, {"blob", Type::blob},       {"character", Type::string},
   };
   const auto found = types.find(name);
   BERTH_CHECK(found != types.end());

@@ -33,9 +33,9 @@ class Pattern;  // a compiled pattern (pattern.hpp)
 struct Shape;
 
 struct Member {
-  std::string name;       // the shape's: what handlers see
-  std::string wire_name;  // `locationName`; empty where the table has none
-  std::string query_name; // EC2's `queryName`; empty where the table has none
+  std::string name;        // the shape's: what handlers see
+  std::string wire_name;   // `locationName`; empty where the table has none
+  std::string query_name;  // EC2's `queryName`; empty where the table has none
   const Shape* shape = nullptr;
   Place place = Place::body;
   bool flattened = false;
@@ -50,17 +50,17 @@ struct Shape {
   Member element;                     // lists; `name` is empty
   Member key, value;                  // maps
   bool flattened = false;
-  bool document = false;              // any JSON
+  bool document = false;  // any JSON
   bool sensitive = false;
-  std::string payload;                // the member that is the whole body
-  std::optional<double> min, max;     // of length, count or value
-  std::vector<std::string> values;    // an enum's
+  std::string payload;              // the member that is the whole body
+  std::optional<double> min, max;   // of length, count or value
+  std::vector<std::string> values;  // an enum's
   std::shared_ptr<const Pattern> pattern;
   TimeFormat time_format = TimeFormat::by_protocol;
   // Errors:
   bool error = false;
-  std::string error_code;             // on the wire, where it is not the shape's name
-  int status = 0;                     // 0: the table says none
+  std::string error_code;  // on the wire, where it is not the shape's name
+  int status = 0;          // 0: the table says none
   bool server_fault = false;
 
   const Member* find(std::string_view member) const;
@@ -69,12 +69,12 @@ struct Shape {
 struct OperationModel {
   std::string name;
   std::string method = "POST";
-  std::string uri = "/";           // template: path with {labels}, perhaps a query
+  std::string uri = "/";  // template: path with {labels}, perhaps a query
   int status = 200;
-  const Shape* input = nullptr;    // nullptr: takes nothing
-  const Shape* output = nullptr;   // nullptr: answers nothing
+  const Shape* input = nullptr;   // nullptr: takes nothing
+  const Shape* output = nullptr;  // nullptr: answers nothing
   std::string result_wrapper;
-  bool unsigned_allowed = false;   // AssumeRoleWithWebIdentity: the caller has no key yet
+  bool unsigned_allowed = false;  // AssumeRoleWithWebIdentity: the caller has no key yet
 };
 
 class Model {

@@ -67,7 +67,8 @@ std::string escaped_dashes(std::string_view pattern) {
 
 // What Java has and ECMAScript reads as something else.
 bool differs_from_java(std::string_view pattern) {
-  for (const std::string_view part : {"\\p", "\\P", "\\A", "\\z", "\\Z", "\\h", "\\Q", "&&", "(?<", "(?i", "(?s", "(?m", "++", "*+"}) {
+  for (const std::string_view part :
+       {"\\p", "\\P", "\\A", "\\z", "\\Z", "\\h", "\\Q", "&&", "(?<", "(?i", "(?s", "(?m", "++", "*+"}) {
     if (has(pattern, part)) return true;
   }
   return false;
@@ -96,7 +97,8 @@ bool Pattern::matches(std::string_view text) const {
     flags |= std::regex_constants::__polynomial;
 #endif
     try {
-      compiled_ = std::make_unique<const Compiled>(Compiled{std::regex(escaped_dashes(*ascii), flags), counts_characters(*ascii)});
+      compiled_ =
+          std::make_unique<const Compiled>(Compiled{std::regex(escaped_dashes(*ascii), flags), counts_characters(*ascii)});
     } catch (const std::regex_error&) {
       // Not a pattern that C++ knows: nothing is refused by it.
     }

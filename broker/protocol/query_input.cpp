@@ -81,7 +81,8 @@ Read read_value(const Member& member, const FormNode& node, const std::string& p
   }
   if (!node.value) return Json();  // `Name.x=...` where Name is no structure: there is no such member
   auto value = scalar_from_text(*member.shape, *node.value);
-  if (!value) return std::unexpected(fmt::format("Value ({}) for parameter {} is invalid: it is not {}", *node.value, path, value.error()));
+  if (!value)
+    return std::unexpected(fmt::format("Value ({}) for parameter {} is invalid: it is not {}", *node.value, path, value.error()));
   return std::move(*value);
 }
 

@@ -70,8 +70,9 @@ Json prefixed_headers(const http::Headers& headers, std::string_view prefix) {
 Json all_parameters(const Shape& input, const Parameters& parameters) {
   Json out = Json::object();
   for (const auto& [name, value] : parameters) {
-    const bool taken = std::ranges::any_of(
-        input.members, [&](const Member& m) { return m.place == Place::query && m.shape->type != Type::map && wire_name(m) == name; });
+    const bool taken = std::ranges::any_of(input.members, [&](const Member& m) {
+      return m.place == Place::query && m.shape->type != Type::map && wire_name(m) == name;
+    });
     if (!taken) out[name] = value;
   }
   return out;
@@ -100,7 +101,8 @@ void encode_header(http::Response& response, const Member& member, const Json& v
   }
   if (member.place == Place::header_prefix && value.is_object()) {
     for (const auto& [name, item] : value.items()) {
-      response.headers.emplace_back(wire_name(member) + name, scalar_to_text(*member.shape->value.shape, item, TimeFormat::http_date));
+      response.headers.emplace_back(wire_name(member) + name,
+                                    scalar_to_text(*member.shape->value.shape, item, TimeFormat::http_date));
     }
   }
 }
@@ -129,9 +131,9 @@ Decoded<const OperationModel*> operation_of(const Model& model, const http::Requ
     }
   }
   if (best) return best;
-  return std::unexpected(fault(Protocol::rest_json, Fault::unknown_operation,
-                               fmt::format("{} {} is no operation of {} {}", request.method, request.path(), model.name(),
-                                           model.api_version())));
+  return std::unexpected(
+      fault(Protocol::rest_json, Fault::unknown_operation,
+            fmt::format("{} {} is no operation of {} {}", request.method, request.path(), model.name(), model.api_version())));
 }
 
 Decoded<Json> decode(const OperationModel& operation, const http::Request& request) {

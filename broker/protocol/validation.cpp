@@ -33,7 +33,8 @@ std::string java_name(std::string name) {
 }
 
 std::size_t characters(const std::string& utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(utf8, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string shown(const Shape& shape, const Json& value) {
@@ -86,7 +87,8 @@ class Checker {
   void check_structure(const Shape& shape, const Json& value, const std::string& path) {
     for (const std::string& name : shape.required) {
       const Member* member = shape.find(name);
-      if (member && !value.contains(name)) violations.push_back({join(path, name_of(*member)), {}, "Member must not be null", true});
+      if (member && !value.contains(name))
+        violations.push_back({join(path, name_of(*member)), {}, "Member must not be null", true});
     }
     for (const Member& member : shape.members) {
       const auto found = value.find(member.name);
@@ -97,7 +99,8 @@ class Checker {
   void check_list(const Shape& shape, const Json& value, const std::string& path) {
     check_bounds(shape, value, path, static_cast<double>(value.size()), "length");
     std::size_t number = 0;
-    for (const Json& item : value) check(*shape.element.shape, item, fmt::format("{}.{}{}", path, ++number, ec2_ ? "" : ".member"));
+    for (const Json& item : value)
+      check(*shape.element.shape, item, fmt::format("{}.{}{}", path, ++number, ec2_ ? "" : ".member"));
   }
 
   void check_map(const Shape& shape, const Json& value, const std::string& path) {

@@ -32,24 +32,33 @@ struct Gate {
   }
 
   http::Request list_clusters(const SigningCredentials& with) const {
-    http::Request request{.method = "POST",
-                          .target = "/",
-                          .headers = {{"Host", "127.0.0.1:4580"}, {"X-Amz-Target", "AmazonEC2ContainerServiceV20141113.ListClusters"}},
-                          .body = "{}",
-                          .peer = "127.0.0.1"};
-    const SignedRequest to_sign{.method = request.method, .path = request.path(), .query = request.query(), .headers = request.headers, .body = request.body, .body_sha256 = {}};
+    http::Request request{
+        .method = "POST",
+        .target = "/",
+        .headers = {{"Host", "127.0.0.1:4580"}, {"X-Amz-Target", "AmazonEC2ContainerServiceV20141113.ListClusters"}},
+        .body = "{}",
+        .peer = "127.0.0.1"};
+    const SignedRequest to_sign{.method = request.method,
+                                .path = request.path(),
+                                .query = request.query(),
+                                .headers = request.headers,
+                                .body = request.body,
+                                .body_sha256 = {}};
     for (auto& header : sign(to_sign, with, {"eu-west-1", "ecs"}, clock.now())) request.headers.push_back(std::move(header));
     return request;
   }
 
   std::string outcome(const http::Request& request) {
     const auto response = dispatcher.handle(request);
-    return response.status == 200 ? "ok" : Json::parse(response.body).value("__type", "") + ": " + Json::parse(response.body).value("message", "");
+    return response.status == 200
+               ? "ok"
+               : Json::parse(response.body).value("__type", "") + ": " + Json::parse(response.body).value("message", "");
   }
 
   ManualClock clock{*parse_time("2026-11-23T05:15:02Z")};
   SeededRandom random{3};
-  std::shared_ptr<const Identities> identities = std::make_shared<const Identities>(Identities::bootstrap("123456789012", random, clock.now()));
+  std::shared_ptr<const Identities> identities =
+      std::make_shared<const Identities>(Identities::bootstrap("123456789012", random, clock.now()));
   SessionTokens tokens{SessionTokens::make_key(random)};
   SigningCredentials administrator;
   Registry registry{{{.model = "ecs",
@@ -74,7 +83,8 @@ TEST(CredentialsGate, TheAdministratorMayCall) {
 TEST(CredentialsGate, AWrongSecretIsRefused) {
   Gate gate;
   gate.administrator.secret = Secret("not it");
-  EXPECT_TRUE(gate.outcome(gate.list_clusters(gate.administrator)).starts_with("InvalidSignatureException: ")) << gate.outcome(gate.list_clusters(gate.administrator));
+  EXPECT_TRUE(gate.outcome(gate.list_clusters(gate.administrator)).starts_with("InvalidSignatureException: "))
+      << gate.outcome(gate.list_clusters(gate.administrator));
 }
 
 TEST(CredentialsGate, AChangedBodyIsRefused) {
@@ -100,7 +110,8 @@ TEST(CredentialsGate, AnOldRequestIsRefused) {
 
 TEST(CredentialsGate, APolicyThatDoesNotAllowDeniesWithAwssSentence) {
   Gate gate;
-  gate.limit_administrator_to(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:RunTask","Resource":"*"}]})");
+  gate.limit_administrator_to(
+      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecs:RunTask","Resource":"*"}]})");
   const std::string outcome = gate.outcome(gate.list_clusters(gate.administrator));
   EXPECT_TRUE(outcome.starts_with("AccessDeniedException: User: arn:aws:iam::123456789012:user/")) << outcome;
   EXPECT_TRUE(outcome.ends_with("because no identity-based policy allows the ecs:ListClusters action")) << outcome;

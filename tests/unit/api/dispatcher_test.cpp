@@ -30,7 +30,8 @@ TEST(Dispatcher, ADeniedDependentActionKeepsTheHandlerFromRunning) {
   const auto response = fake.ecs("RunTask", R"({"taskDefinition":"web"})");
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(type_of(response), "AccessDeniedException");
-  EXPECT_EQ(Json::parse(response.body)["message"], "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: iam:PassRole");
+  EXPECT_EQ(Json::parse(response.body)["message"],
+            "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: iam:PassRole");
   EXPECT_EQ(fake.handled, 0);
 }
 
@@ -46,7 +47,9 @@ TEST(Dispatcher, ADenialIsWrittenAsTheProtocolHasIt) {
   fake.deny = "ec2:CreateVpc";
   const auto response = fake.form("ec2", "Action=CreateVpc&CidrBlock=10.0.0.0/16");
   EXPECT_EQ(response.status, 403);
-  EXPECT_NE(response.body.find("<Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation. User: arn"), std::string::npos);
+  EXPECT_NE(response.body.find(
+                "<Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation. User: arn"),
+            std::string::npos);
 }
 
 TEST(Dispatcher, ADryRunEndsAfterAuthorization) {
@@ -69,7 +72,8 @@ TEST(Dispatcher, GetCallerIdentityNeedsASignatureButNoPermission) {
 
 TEST(Dispatcher, OperationsForCallersWithoutKeysNeedNoSignatureButAPermission) {
   Fake fake;
-  const std::string body = "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=s1&WebIdentityToken=abcde";
+  const std::string body =
+      "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=s1&WebIdentityToken=abcde";
   EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 200);
   EXPECT_EQ(fake.records.back().caller_arn, "anonymous");
   fake.deny = "sts:AssumeRoleWithWebIdentity";
@@ -121,7 +125,8 @@ TEST(Dispatcher, AServiceThatBerthDoesNotHaveIsNamed) {
   request.headers.emplace_back("X-Amz-Target", "DynamoDB_20120810.ListTables");
   const auto response = fake.dispatcher.handle(request);
   EXPECT_EQ(response.status, 501);
-  EXPECT_EQ(Json::parse(response.body)["message"], "Berth has no service `dynamodb` yet; it has ec2, ecs, elasticfilesystem, sts");
+  EXPECT_EQ(Json::parse(response.body)["message"],
+            "Berth has no service `dynamodb` yet; it has ec2, ecs, elasticfilesystem, sts");
 }
 
 TEST(Dispatcher, ARequestThatNamesNothingAndIsNotSignedLacksItsToken) {
@@ -207,12 +212,14 @@ TEST(Registry, FindsServicesByWhatARequestSays) {
   EXPECT_EQ(fake.registry.by_signing_name("elasticfilesystem")->service.model, "efs");
   EXPECT_EQ(fake.registry.by_signing_name("efs"), nullptr);
   EXPECT_EQ(fake.registry.by_model("efs")->row("DeleteFileSystem")->action, "elasticfilesystem:DeleteFileSystem");
-  EXPECT_EQ(fake.registry.by_content({.method = "POST", .target = "/", .body = "Action=GetCallerIdentity"})->service.model, "sts");
+  EXPECT_EQ(fake.registry.by_content({.method = "POST", .target = "/", .body = "Action=GetCallerIdentity"})->service.model,
+            "sts");
   EXPECT_EQ(fake.registry.by_content({.method = "GET", .target = "/"}), nullptr);
 }
 
 TEST(RegistryDeathTest, ARowThatItsTableDoesNotHaveEndsTheStart) {
-  Operation row{"FlyTask", "ecs:FlyTask", any_resource(), [](const CallContext&, const Json&) -> Outcome<Json> { return Json(); }};
+  Operation row{"FlyTask", "ecs:FlyTask", any_resource(),
+                [](const CallContext&, const Json&) -> Outcome<Json> { return Json(); }};
   EXPECT_DEATH(Registry({{.model = "ecs", .signing_names = {"ecs"}, .operations = {row}}}), "");
 }
 

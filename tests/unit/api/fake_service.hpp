@@ -30,14 +30,15 @@ struct Fake {
   }
 
   Registry registry{services()};
-  Dispatcher dispatcher{{.registry = registry,
-                         .clock = clock,
-                         .random = random,
-                         .authenticate = [this](const http::Request& r, TimePoint) { return authenticate(r); },
-                         .authorize = [this](const CallContext& c, const std::string& a, const ResourceAccess& r) { return authorize(c, a, r); },
-                         .record = [this](const CallRecord& r) { records.push_back(r); },
-                         .account = "123456789012",
-                         .region = "eu-west-1"}};
+  Dispatcher dispatcher{
+      {.registry = registry,
+       .clock = clock,
+       .random = random,
+       .authenticate = [this](const http::Request& r, TimePoint) { return authenticate(r); },
+       .authorize = [this](const CallContext& c, const std::string& a, const ResourceAccess& r) { return authorize(c, a, r); },
+       .record = [this](const CallRecord& r) { records.push_back(r); },
+       .account = "123456789012",
+       .region = "eu-west-1"}};
 
   std::vector<Service> services() {
     const ResourcesOf cluster_and_role = [](const CallContext&, const Json& input) -> Outcome<std::vector<ResourceAccess>> {
@@ -47,19 +48,29 @@ struct Fake {
       ResourceAccess role{.arn = "arn:role", .action = "iam:PassRole"};
       return std::vector{definition, role};
     };
-    const ResourcesOf nothing = [](const CallContext&, const Json&) -> Outcome<std::vector<ResourceAccess>> { return std::vector<ResourceAccess>{}; };
+    const ResourcesOf nothing = [](const CallContext&, const Json&) -> Outcome<std::vector<ResourceAccess>> {
+      return std::vector<ResourceAccess>{};
+    };
     Operation identity = row("GetCallerIdentity", "sts:GetCallerIdentity");
     identity.needs_no_permission = true;
-    return {{.model = "ecs", .signing_names = {"ecs"}, .operations = {row("RunTask", "ecs:RunTask", cluster_and_role), row("ListClusters", "ecs:ListClusters", nothing)}},
-            {.model = "efs", .signing_names = {"elasticfilesystem"}, .operations = {row("DeleteFileSystem", "elasticfilesystem:DeleteFileSystem")}},
-            {.model = "sts", .signing_names = {"sts"}, .operations = {identity, row("AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity")}},
+    return {{.model = "ecs",
+             .signing_names = {"ecs"},
+             .operations = {row("RunTask", "ecs:RunTask", cluster_and_role), row("ListClusters", "ecs:ListClusters", nothing)}},
+            {.model = "efs",
+             .signing_names = {"elasticfilesystem"},
+             .operations = {row("DeleteFileSystem", "elasticfilesystem:DeleteFileSystem")}},
+            {.model = "sts",
+             .signing_names = {"sts"},
+             .operations = {identity, row("AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity")}},
             {.model = "ec2", .signing_names = {"ec2"}, .operations = {row("CreateVpc", "ec2:CreateVpc")}}};
   }
 
   credentials::Signed<credentials::Authenticated> authenticate(const http::Request& request) {
     if (bad_signature) return std::unexpected(*bad_signature);
     const std::string* header = http::find_header(request.headers, "Authorization");
-    if (!header) return std::unexpected(credentials::SignatureError{credentials::SignatureErrorCode::missing_authentication_token, "Missing Authentication Token"});
+    if (!header)
+      return std::unexpected(credentials::SignatureError{credentials::SignatureErrorCode::missing_authentication_token,
+                                                         "Missing Authentication Token"});
     credentials::Authenticated who;
     who.principal.arn = "arn:aws:iam::123456789012:user/ann";
     who.principal.access_key_id = "AKIA1";
@@ -78,10 +89,16 @@ struct Fake {
   }
 
   static http::Headers signed_for(const std::string& service) {
-    return {{"Authorization", "AWS4-HMAC-SHA256 Credential=AKIA1/20261123/eu-west-1/" + service + "/aws4_request, SignedHeaders=host, Signature=00"}};
+    return {{"Authorization", "AWS4-HMAC-SHA256 Credential=AKIA1/20261123/eu-west-1/" + service +
+                                  "/aws4_request, SignedHeaders=host, Signature=00"}};
   }
   http::Response ecs(const std::string& operation, const std::string& body) {
-    http::Request request{.method = "POST", .target = "/", .headers = signed_for("ecs"), .body = body, .peer = "127.0.0.1", .listener = "front-door"};
+    http::Request request{.method = "POST",
+                          .target = "/",
+                          .headers = signed_for("ecs"),
+                          .body = body,
+                          .peer = "127.0.0.1",
+                          .listener = "front-door"};
     request.headers.emplace_back("X-Amz-Target", "AmazonEC2ContainerServiceV20141113." + operation);
     return dispatcher.handle(request);
   }

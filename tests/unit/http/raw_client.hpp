@@ -35,12 +35,14 @@ class RawClient {
   void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
   // Everything until the server closes.
   std::string read_all() {
-    while (read_some()) {}
+    while (read_some()) {
+    }
     return std::exchange(read_, {});
   }
   // Everything up to and with `mark`, or to the end.
   std::string read_until(std::string_view mark) {
-    while (read_.find(mark) == std::string::npos && read_some()) {}
+    while (read_.find(mark) == std::string::npos && read_some()) {
+    }
     const auto at = read_.find(mark);
     std::string head = read_.substr(0, at == std::string::npos ? at : at + mark.size());
     read_.erase(0, head.size());

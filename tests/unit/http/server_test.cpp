@@ -52,7 +52,8 @@ TEST(HttpServer, TheTargetReachesTheHandlerAsItWasSent) {
 TEST(HttpServer, KeepsAConnectionForFurtherRequestsEvenWhenTheyComeAtOnce) {
   Server server;
   RawClient client(listen(server));
-  client.send("POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\noneGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  client.send(
+      "POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\noneGET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string all = client.read_all();
   EXPECT_NE(all.find("X-Target: /1"), std::string::npos);
   EXPECT_NE(all.find("X-Target: /2"), std::string::npos);
@@ -62,7 +63,8 @@ TEST(HttpServer, KeepsAConnectionForFurtherRequestsEvenWhenTheyComeAtOnce) {
 TEST(HttpServer, PutsChunkedBodiesTogether) {
   Server server;
   RawClient client(listen(server));
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  client.send(
+      "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
   EXPECT_TRUE(client.read_all().ends_with("\r\n\r\nabcde"));
 }
 
@@ -203,7 +205,8 @@ TEST(HttpServer, TurnsAwayConnectionsOverTheLimitOfTheListener) {
 
 TEST(HttpServer, AHandlerThatThrowsIsAnInternalError) {
   Server server;
-  auto response = Client::tcp("127.0.0.1", listen(server, [](const Request&) -> Response { throw std::runtime_error("broken"); })).get("/");
+  auto response =
+      Client::tcp("127.0.0.1", listen(server, [](const Request&) -> Response { throw std::runtime_error("broken"); })).get("/");
   ASSERT_TRUE(response);
   EXPECT_EQ(response->status, 500);
   EXPECT_EQ(response->body.find("broken"), std::string::npos);
@@ -305,7 +308,7 @@ TEST(HttpServer, ServesAUnixSocketWithTheModeAskedFor) {
   const std::string path = testing::TempDir() + "/berth-http-test-" + std::to_string(::getpid()) + ".sock";
   Server server;
   ASSERT_TRUE(server.listen_unix("admin", path, 0600, echo));
-  struct stat about {};
+  struct stat about{};
   ASSERT_EQ(::stat(path.c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 0777, 0600u);
   auto response = Client::unix_socket(path).post("/x", {}, "hello");

@@ -14,7 +14,8 @@ TEST(AwsJson, TheTargetNamesTheOperation) {
 }
 
 TEST(AwsJson, AnUnknownOperationIsRefusedWith400) {
-  for (const auto& request : {ecs("FlyTask", "{}"), json_request("Logs_20140328.CreateLogGroup", "{}"), rest_request("POST", "/")}) {
+  for (const auto& request :
+       {ecs("FlyTask", "{}"), json_request("Logs_20140328.CreateLogGroup", "{}"), rest_request("POST", "/")}) {
     auto found = operation_of(model("ecs"), request);
     ASSERT_FALSE(found);
     const auto response = encode_error(model("ecs"), found.error(), "id-1");
@@ -25,7 +26,8 @@ TEST(AwsJson, AnUnknownOperationIsRefusedWith400) {
 }
 
 TEST(AwsJson, UnknownMembersAndNullsAreLeftOut) {
-  const Json input = decoded("ecs", "RunTask", ecs("RunTask", R"({"taskDefinition":"web","count":2,"group":null,"hat":{"x":1}})"));
+  const Json input =
+      decoded("ecs", "RunTask", ecs("RunTask", R"({"taskDefinition":"web","count":2,"group":null,"hat":{"x":1}})"));
   EXPECT_EQ(input, (Json{{"taskDefinition", "web"}, {"count", 2}}));
 }
 
@@ -68,7 +70,8 @@ TEST(AwsJson, NestingWithoutEndIsRefusedBeforeItIsParsed) {
 
 TEST(AwsJson, BracketsInTextAreNotNesting) {
   const std::string text(200, '[');
-  EXPECT_EQ(decoded("ecs", "RunTask", ecs("RunTask", R"({"taskDefinition":"\")" + text + R"("})"))["taskDefinition"], "\"" + text);
+  EXPECT_EQ(decoded("ecs", "RunTask", ecs("RunTask", R"({"taskDefinition":"\")" + text + R"("})"))["taskDefinition"],
+            "\"" + text);
 }
 
 TEST(AwsJson, WholeNumbersMayComeAsDecimals) {
@@ -104,7 +107,8 @@ TEST(AwsJson, ErrorsCarryTypeMessageAndTheirMembers) {
 }
 
 TEST(AwsJson, ADenialIs400) {
-  const auto response = encode_error(model("ecs"), fault(Protocol::json, Fault::access_denied, "User: x is not authorized"), "id");
+  const auto response =
+      encode_error(model("ecs"), fault(Protocol::json, Fault::access_denied, "User: x is not authorized"), "id");
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(Json::parse(response.body)["__type"], "AccessDeniedException");
 }

@@ -31,9 +31,7 @@ TEST(Pattern, WhatCppReadsOtherwiseThanJavaRefusesNothing) {
   EXPECT_TRUE(Pattern("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*").matches("grün"));
 }
 
-TEST(Pattern, CharactersBeyondAsciiAreNotCountedAsBytes) {
-  EXPECT_TRUE(Pattern("[^x]{2}").matches("ää"));
-}
+TEST(Pattern, CharactersBeyondAsciiAreNotCountedAsBytes) { EXPECT_TRUE(Pattern("[^x]{2}").matches("ää")); }
 
 TEST(Pattern, APatternThatInvitesExponentialTimeAnswersAtOnce) {
   EXPECT_FALSE(Pattern("(a|aa)+b").matches(std::string(60, 'a')));  // backtracking would not come to an end

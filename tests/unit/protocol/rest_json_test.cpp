@@ -26,25 +26,29 @@ TEST(RestJson, APathOfNoOperationIs404) {
 }
 
 TEST(RestJson, LabelsAreDecodedOnce) {
-  const Json input = decoded("efs", "ListTagsForResource",
-                             rest_request("GET", "/2015-02-01/resource-tags/arn%3Aaws%3Aelasticfilesystem%3Ax%2Ffs-1%252F?MaxResults=5"));
+  const Json input =
+      decoded("efs", "ListTagsForResource",
+              rest_request("GET", "/2015-02-01/resource-tags/arn%3Aaws%3Aelasticfilesystem%3Ax%2Ffs-1%252F?MaxResults=5"));
   EXPECT_EQ(input, (Json{{"ResourceId", "arn:aws:elasticfilesystem:x/fs-1%2F"}, {"MaxResults", 5}}));
 }
 
 TEST(RestJson, ListsComeAsRepeatedParameters) {
-  const Json input = decoded("efs", "UntagResource", rest_request("DELETE", "/2015-02-01/resource-tags/fs-12345678?tagKeys=a&tagKeys=b%20c"));
+  const Json input =
+      decoded("efs", "UntagResource", rest_request("DELETE", "/2015-02-01/resource-tags/fs-12345678?tagKeys=a&tagKeys=b%20c"));
   EXPECT_EQ(input, (Json{{"ResourceId", "fs-12345678"}, {"TagKeys", {"a", "b c"}}}));
 }
 
 TEST(RestJson, BodyAndPathTogether) {
-  const Json input = decoded("efs", "PutFileSystemPolicy",
-                             rest_request("PUT", "/2015-02-01/file-systems/fs-12345678/policy",
-                                          R"({"Policy":"{}","BypassPolicyLockoutSafetyCheck":true,"FileSystemId":"fs-ignored"})"));
+  const Json input =
+      decoded("efs", "PutFileSystemPolicy",
+              rest_request("PUT", "/2015-02-01/file-systems/fs-12345678/policy",
+                           R"({"Policy":"{}","BypassPolicyLockoutSafetyCheck":true,"FileSystemId":"fs-ignored"})"));
   EXPECT_EQ(input, (Json{{"FileSystemId", "fs-12345678"}, {"Policy", "{}"}, {"BypassPolicyLockoutSafetyCheck", true}}));
 }
 
 TEST(RestJson, ANumberThatIsNoneIsASerializationException) {
-  EXPECT_EQ(refused("efs", "DescribeFileSystems", rest_request("GET", "/2015-02-01/file-systems?MaxItems=many")).code, "SerializationException");
+  EXPECT_EQ(refused("efs", "DescribeFileSystems", rest_request("GET", "/2015-02-01/file-systems?MaxItems=many")).code,
+            "SerializationException");
 }
 
 TEST(RestJson, AWrongValueIsABadRequestToEfs) {
@@ -64,7 +68,8 @@ TEST(RestJson, IdsOfTheRightFormPass) {
 }
 
 TEST(RestJson, AnswersWithTheStatusOfTheTable) {
-  const auto created = encode(model("efs"), operation("efs", "CreateFileSystem"), {{"FileSystemId", "fs-1"}, {"CreationTime", 1764000000}}, "id-4");
+  const auto created = encode(model("efs"), operation("efs", "CreateFileSystem"),
+                              {{"FileSystemId", "fs-1"}, {"CreationTime", 1764000000}}, "id-4");
   EXPECT_EQ(created.status, 201);
   EXPECT_EQ(Json::parse(created.body), (Json{{"FileSystemId", "fs-1"}, {"CreationTime", 1764000000}}));
   EXPECT_EQ(header(created, "x-amzn-requestid"), "id-4");
