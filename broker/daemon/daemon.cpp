@@ -59,6 +59,13 @@ bool changes_identities(const api::CallRecord& call) {
   return call.service == "iam" && !reads && call.error_code.empty();
 }
 
+// The front door stands for AWS's HTTPS endpoints. What comes over a loopback, the host's or a task's, never leaves the machine,
+// and counts as aws:SecureTransport: else every policy that asks for TLS, as EFS's own default one does, would refuse all calls.
+http::Request as_if_by_tls(http::Request request) {
+  request.secure = true;
+  return request;
+}
+
 // All parts, in the order in which they are built; they go in reverse.
 class Daemon {
  public:
@@ -227,7 +234,7 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
     });
     adopted = server_->adopt("task-front-door:" + task, listener.descriptor, [this, address](const http::Request& request) {
       // The task talks to its own loopback; AWS would see the address of its network interface.
-      http::Request seen = request;
+      http::Request seen = as_if_by_tls(request);
       if (!address.empty()) seen.peer = address;
       return dispatcher_->handle(seen);
     });
@@ -249,10 +256,11 @@ Result<> Daemon::open_doors() {
         });
       },
       [this] { stop_signal_.raise(); }});
-  if (auto adopted = server_->adopt("front-door", front_door_, [this](const http::Request& r) { return dispatcher_->handle(r); });
-      !adopted) {
-    return adopted;
-  }
+  const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
+  const auto front_door = [this, loopback](const http::Request& request) {
+    return dispatcher_->handle(loopback ? as_if_by_tls(request) : request);
+  };
+  if (auto adopted = server_->adopt("front-door", front_door_, front_door); !adopted) return adopted;
   return server_->listen_unix("admin", directory_.admin_socket(), 0600, [this](const http::Request& r) { return admin_->handle(r); });
 }
 
@@ -268,9 +276,9 @@ Result<> Daemon::start() {
   build_services();
   services::efs::settle(*efs_);
   server_ = std::make_unique<http::Server>(http::ServerOptions{.workers = config_.request_workers});
+  exits_.start();
   if (auto started = start_runtime(); !started) return started;
   life_->resume([this](const std::string& task) { return std::filesystem::exists(directory_.runtime() + "/tasks/" + task); });
-  exits_.start();
   plane_->deliver_effects_to([this](const cluster_sim::Effect& effect) { life_->on_effect(effect); });
   if (auto opened = open_doors(); !opened) return opened;
   start_timers();

@@ -70,6 +70,8 @@ void TaskLife::on_report(const runtime::Report& report) {
   const cluster_sim::TaskId task{report.task.str()};
   const cluster_sim::TaskEvent event = event_of(report.event);
   parts_.plane.apply([&](control::Control& c) { c.cluster.task_event(time_of(report.event), task, event); });
+  // A policy that changed between the decision to mount and the mount itself found no mount to change.
+  if (std::holds_alternative<runtime::ContainerStarted>(report.event)) refresh_rights(task);
   if (!ends_the_task(report.event)) return;
   parts_.launcher.forget(task);
   parts_.task_gone(task.str());
@@ -104,14 +106,16 @@ void TaskLife::refresh_rights() {
       if (task.last < cluster_sim::TaskStatus::deprovisioning) live.push_back(id);
     }
   });
-  for (const cluster_sim::TaskId& task : live) {
-    for (const auto& [mount, grant] : parts_.launcher.grants_for(task)) {
-      if (!grant.mount) {
-        log::warning("mount revoked", {{"mount", mount.str()}, {"why", grant.denial}});
-        parts_.share.detach(mount);
-      } else if (auto changed = parts_.share.set_rights(mount, grant.rights); !changed && changed.error().code != Code::not_found) {
-        log::warning("rights of a mount could not be changed", {{"mount", mount.str()}, {"error", changed.error().message}});
-      }
+  for (const cluster_sim::TaskId& task : live) refresh_rights(task);
+}
+
+void TaskLife::refresh_rights(const cluster_sim::TaskId& task) {
+  for (const auto& [mount, grant] : parts_.launcher.grants_for(task)) {
+    if (!grant.mount) {
+      log::warning("mount revoked", {{"mount", mount.str()}, {"why", grant.denial}});
+      parts_.share.detach(mount);
+    } else if (auto changed = parts_.share.set_rights(mount, grant.rights); !changed && changed.error().code != Code::not_found) {
+      log::warning("rights of a mount could not be changed", {{"mount", mount.str()}, {"error", changed.error().message}});
     }
   }
 }

@@ -40,6 +40,7 @@ class TaskLife {
   void stop_all(std::chrono::seconds patience);
 
  private:
+  void refresh_rights(const cluster_sim::TaskId& task);
   void launch(const cluster_sim::TaskId& task);
 
   Parts parts_;

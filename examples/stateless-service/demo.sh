@@ -117,10 +117,11 @@ print(json.dumps({"containerOverrides": [{"name": "app", "command": ["sh", "-c",
 }
 outcome() {  # outcome TASK: waits until it has stopped, prints its output and how it ended
   aws ecs wait tasks-stopped --cluster demo --tasks "$1"
-  berth logs "$1" | sed 's/^/    /'
+  output "$1" | sed 's/^/    /'
   aws ecs describe-tasks --cluster demo --tasks "$1" --output json --query \
     'tasks[0].{launchType: launchType, zone: availabilityZone, stopCode: stopCode, stoppedReason: stoppedReason, exitCode: containers[0].exitCode}'
 }
+output() { berth logs "$1" 2>&1; }  # what the task wrote to standard output and standard error
 exit_code() { text ecs describe-tasks --cluster demo --tasks "$1" --query 'tasks[0].containers[0].exitCode'; }
 expect() {  # expect WANTED GOT WHAT
   [ "$1" = "$2" ] || die "$3: expected $1, got $2"
@@ -137,7 +138,7 @@ step "5. The AWS CLI inside a task is the task's role; a task of another role ca
 identity=$(run "$writer" FARGATE "$subnet_a" task-identity.sh)
 outcome "$identity"
 expect 0 "$(exit_code "$identity")" "get-caller-identity in the task"
-berth logs "$identity" | grep -q ':assumed-role/writer/' || die "the task is not its role"
+output "$identity" | grep -q ':assumed-role/writer/' || die "the task is not its role"
 reader=$(define stateless-service-reader reader)
 thief=$(run "$reader" FARGATE "$subnet_b" task-thief.sh)
 outcome "$thief"
@@ -146,7 +147,7 @@ expect 0 "$(exit_code "$thief")" "the refusal of another task's credentials"
 step "6. Without ClientWrite the share is read-only; without ClientMount the task does not start"
 read_only=$(run "$reader" EC2 "$subnet_b" task-read-only.sh)
 outcome "$read_only"
-berth logs "$read_only" | grep -qi 'read-only file system' || die "the reader's write was not answered with EROFS"
+output "$read_only" | grep -qi 'read-only file system' || die "the reader's write was not answered with EROFS"
 outsider=$(run "$(define stateless-service-outsider outsider)" EC2 "$subnet_a" task-read-only.sh)
 outcome "$outsider"
 expect TaskFailedToStart "$(text ecs describe-tasks --cluster demo --tasks "$outsider" --query 'tasks[0].stopCode')" "the outsider's task"
