@@ -137,7 +137,6 @@ LinuxRuntime::~LinuxRuntime() {
     const std::lock_guard lock(mutex_);
     left.swap(tasks_);
   }
-  for (const auto& [id, task] : left) task->abandon();
   if (!left.empty()) return;  // their network and root file systems are in use
   if (network_) network_->close();
   if (roots_) roots_->close();

@@ -24,8 +24,6 @@ class Task : public std::enable_shared_from_this<Task> {
   void stop();
   // Goes on with a task of the daemon before. `known`: the control state expects it; else it is ended without reports.
   void adopt(bool known);
-  // The pool has stopped: lets go of the steps that wait.
-  void abandon() { strand_->clear(); }
 
  private:
   struct Member {  // a container

@@ -51,18 +51,44 @@ void WorkPool::run() {
   }
 }
 
+// One piece's turn in the pool. Dropped without having run it lets go of all that waits: work holds the strand's owner, which
+// holds the strand.
+class Strand::Turn {
+ public:
+  explicit Turn(std::shared_ptr<Strand> strand) : strand_(std::move(strand)) {}
+  ~Turn() {
+    if (!taken_) strand_->clear();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  void take() {
+    taken_ = true;
+    strand_->run_one();
+  }
+
+ private:
+  const std::shared_ptr<Strand> strand_;
+  bool taken_ = false;
+};
+
 void Strand::post(WorkPool::Work work) {
-  std::deque<WorkPool::Work> dropped;  // dies outside the lock
-  const std::lock_guard lock(mutex_);
-  queue_.push_back(std::move(work));
-  if (std::exchange(running_, true)) return;
-  if (!pool_->submit([self = shared_from_this()] { self->run_one(); })) dropped.swap(queue_);
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(work));
+    if (std::exchange(running_, true)) return;
+  }
+  schedule();
+}
+
+void Strand::schedule() {
+  (void)pool_->submit([turn = std::make_shared<Turn>(shared_from_this())] { turn->take(); });
 }
 
 void Strand::clear() {
-  std::deque<WorkPool::Work> dropped;
+  std::deque<WorkPool::Work> dropped;  // dies outside the lock
   const std::lock_guard lock(mutex_);
   dropped.swap(queue_);
+  running_ = false;
 }
 
 void Strand::run_one() {
@@ -74,12 +100,12 @@ void Strand::run_one() {
   }
   work();
   work = nullptr;
-  const std::lock_guard lock(mutex_);
-  if (queue_.empty()) {
-    running_ = false;
-  } else {
-    (void)pool_->submit([self = shared_from_this()] { self->run_one(); });
+  {
+    const std::lock_guard lock(mutex_);
+    running_ = !queue_.empty();
+    if (!running_) return;
   }
+  schedule();
 }
 
 }  // namespace berth::runtime

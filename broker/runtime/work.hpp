@@ -44,12 +44,14 @@ class Strand : public std::enable_shared_from_this<Strand> {
  public:
   // Shares the pool: a late post() finds it stopped, not gone. The pool's owner stops it: the last strand may die on its thread.
   explicit Strand(std::shared_ptr<WorkPool> pool) : pool_(std::move(pool)) {}
+  // Dropped once the pool has stopped.
   void post(WorkPool::Work work);
-  // Drops what waits. Call when the pool is stopped: work may hold the strand's own owner.
-  void clear();
 
  private:
+  class Turn;
+  void schedule();
   void run_one();
+  void clear();
 
   const std::shared_ptr<WorkPool> pool_;
   std::mutex mutex_;

@@ -59,16 +59,19 @@ TEST_F(RuntimeTest, AProgramThatHandlesSigtermEndsWithItsOwnCode) {
 
 TEST_F(RuntimeTest, AProgramThatIgnoresSigtermIsKilledAfterItsStopTimeout) {
   const TaskId id("stubborn");
-  runtime_->launch(shell_task("stubborn", "trap '' TERM; sleep 1000"));
+  runtime_->launch(shell_task("stubborn", "trap '' TERM; echo ready; sleep 1000"));
   reports_.wait_for(id, "running");
+  while (output(id).empty()) std::this_thread::yield();
   runtime_->stop(id);
   reports_.wait_for(id, "stopped");
   EXPECT_THAT(reports_.of(id), Contains("exited app 137"));
 }
 
 TEST_F(RuntimeTest, AnEssentialContainerThatExitsTakesTheOthersAlong) {
-  TaskLaunch launch = shell_task("pair", "exit 1");
-  launch.containers.push_back(shell_container("side", "sleep 1000"));
+  TaskLaunch launch = shell_task("pair", "while [ ! -e /shared/ready ]; do sleep 0.01; done; exit 1");
+  launch.containers.push_back(shell_container("side", "touch /shared/ready; sleep 1000"));
+  launch.volumes = {Volume{.name = "shared"}};
+  for (Container& container : launch.containers) container.mount_points = {{"shared", "/shared"}};
   runtime_->launch(launch);
   reports_.wait_for(launch.id, "stopped");
   EXPECT_THAT(reports_.of(launch.id), AllOf(Contains("exited app 1"), Contains("exited side 137")));

@@ -133,6 +133,24 @@ TEST(Strand, RunsItsWorkInOrderOnManyThreads) {
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
 }
 
+TEST(Strand, LetsGoOfItsWorkWhenThePoolStops) {
+  const auto pool = std::make_shared<WorkPool>(1);
+  const auto owner = std::make_shared<int>(0);
+  const auto strand = std::make_shared<Strand>(pool);
+  std::promise<void> begun, go;
+  pool->submit([&] {
+    begun.set_value();
+    go.get_future().wait();
+  });
+  begun.get_future().wait();
+  for (int i = 0; i < 3; ++i) strand->post([owner] {});
+  EXPECT_EQ(owner.use_count(), 4);
+  go.set_value();
+  pool->stop();
+  strand->post([owner] {});
+  EXPECT_EQ(owner.use_count(), 1);
+}
+
 TEST(WorkPool, RunsTheEarlierFirstAndDropsTheRestWhenStopped) {
   WorkPool pool(1);
   std::atomic<bool> late = false;
