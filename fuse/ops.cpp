@@ -57,7 +57,9 @@ struct fuse_session* new_session(Mount& mount) {
   std::string name = "berth";
   std::array<char*, 1> arguments{name.data()};
   struct fuse_args args = FUSE_ARGS_INIT(1, arguments.data());
-  return fuse_session_new(&args, &ops, sizeof(ops), &mount);
+  struct fuse_session* session = fuse_session_new(&args, &ops, sizeof(ops), &mount);
+  fuse_opt_free_args(&args);  // libfuse has made copies of its own
+  return session;
 }
 
 }  // namespace berth::fuse
