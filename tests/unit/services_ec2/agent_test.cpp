@@ -47,6 +47,8 @@ class AgentWorld : public services::ec2::Ec2World {
       credentials::Role role;
       role.name = "instanceRole";
       role.id = "AROAEXAMPLE";
+      role.trust_policy = credentials::Policy::parse(R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                                         "Principal": {"Service": "ec2.amazonaws.com"}}]})", credentials::PolicyKind::trust).value();
       credentials::InstanceProfile profile;
       profile.name = "profile";
       profile.role = role.name;
