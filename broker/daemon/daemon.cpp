@@ -114,6 +114,7 @@ class Daemon {
   std::unique_ptr<runtime::Runtime> runtime_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<Timers> timers_;
+  std::unique_ptr<Timers> slow_timers_;  // for what walks the disk
 };
 
 Result<> Daemon::open_state() {
@@ -265,12 +266,21 @@ Result<> Daemon::open_doors() {
 }
 
 void Daemon::start_timers() {
-  timers_->every(10s, [this] { plane_->apply([](control::Control& c) { c.cluster.expire(c.now); }); });
-  timers_->every(60s, [this] { services::efs::measure_sizes(*efs_); });
+  timers_->every(10s, [this] {
+    plane_->apply([](control::Control& c) {
+      c.cluster.expire(c.now);
+      // Launches that failed for want of an address or a size are tried again.
+      std::vector<cluster_sim::GroupName> groups;
+      for (const auto& [name, group] : c.cluster.groups()) groups.push_back(name);
+      for (const auto& name : groups) c.cluster.reconcile_group(c.now, c.random, name);
+    });
+  });
+  slow_timers_->every(60s, [this] { services::efs::measure_sizes(*efs_); });
 }
 
 Result<> Daemon::start() {
   timers_ = std::make_unique<Timers>();
+  slow_timers_ = std::make_unique<Timers>();
   if (auto opened = open_state(); !opened) return opened;
   if (auto started = start_share(); !started) return started;
   build_services();
@@ -279,6 +289,7 @@ Result<> Daemon::start() {
   exits_.start();
   if (auto started = start_runtime(); !started) return started;
   life_->resume([this](const std::string& task) { return std::filesystem::exists(directory_.runtime() + "/tasks/" + task); });
+  agent_->resume();
   plane_->deliver_effects_to([this](const cluster_sim::Effect& effect) { life_->on_effect(effect); });
   if (auto opened = open_doors(); !opened) return opened;
   start_timers();
@@ -294,6 +305,7 @@ void Daemon::run() {
   life_->stop_all(60s);
   // Nothing may call into what goes next: first the outside, then what works by itself.
   server_->stop();
+  slow_timers_.reset();
   timers_.reset();
 }
 

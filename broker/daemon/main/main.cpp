@@ -1,5 +1,6 @@
 // berthd: reads its options, opens what must be there before any daemon, and becomes the keeper.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,7 +23,17 @@ Result<> open_log(const store::StateDirectory& directory) {
   const int fd = ::open(directory.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return fail_errno(errno, "open `" + directory.log() + "`");
   log::set_descriptor(fd);  // for the life of the process
+  // What is not ours to log (a failed CHECK, a sanitizer's report) goes there too.
+  if (::dup2(fd, STDERR_FILENO) < 0) return fail_errno(errno, "redirect standard error");
   return {};
+}
+
+// A FUSE session, its mount and the open files of each task take descriptors: as many as the machine allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warning("the limit of open files stays", {{"limit", limit.rlim_cur}});
 }
 
 Result<> check_machine() {
@@ -37,6 +48,7 @@ Result<> check_machine() {
 
 Result<int> run(daemon::Config config) {
   if (auto checked = check_machine(); !checked) return fail(checked.error());
+  raise_descriptor_limit();
   auto directory = store::StateDirectory::prepare(config.state_directory);
   if (!directory) return fail(directory.error());
   auto front_door = http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
