@@ -15,8 +15,13 @@ namespace {
 std::string text(const Json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return "-";
-  if (found->is_string()) return found->get<std::string>().empty() ? "-" : found->get<std::string>();
-  return found->dump();
+  if (!found->is_string()) return found->dump();
+  std::string value = found->get<std::string>();
+  if (value.empty()) return "-";
+  // A stopped reason may be a paragraph; `--json` and describe-tasks have all of it.
+  constexpr std::size_t kCellMax = 72;
+  if (value.size() > kCellMax) value = value.substr(0, kCellMax - 3) + "...";
+  return value;
 }
 
 // One table of `rows`: a column for each (heading, member).
@@ -49,15 +54,27 @@ Result<int> status(const CommonOptions& options) {
   print_table("Clusters", status->at("clusters"),
               {{"NAME", "name"}, {"INSTANCES", "container_instances"}, {"RUNNING", "running"}, {"PENDING", "pending"}});
   print_table("Container instances", status->at("container_instances"),
-              {{"INSTANCE", "ec2_instance"}, {"TYPE", "type"}, {"ZONE", "zone"}, {"CLUSTER", "cluster"}, {"STATUS", "status"},
-               {"CPU FREE", "cpu_free"}, {"MEMORY FREE", "memory_free"}, {"TASKS", "tasks"}});
+              {{"INSTANCE", "ec2_instance"},
+               {"TYPE", "type"},
+               {"ZONE", "zone"},
+               {"CLUSTER", "cluster"},
+               {"STATUS", "status"},
+               {"CPU FREE", "cpu_free"},
+               {"MEMORY FREE", "memory_free"},
+               {"TASKS", "tasks"}});
   print_table("Instances without an agent", status->at("instances_without_agent"),
               {{"INSTANCE", "id"}, {"TYPE", "type"}, {"ZONE", "zone"}, {"STATE", "state"}, {"WHY", "why"}});
   print_table("Tasks", status->at("tasks"),
-              {{"TASK", "id"}, {"FAMILY", "definition"}, {"STATUS", "status"}, {"ON", "capacity"}, {"ZONE", "zone"},
-               {"ADDRESS", "address"}, {"STOPPED BECAUSE", "stopped_reason"}});
-  print_table("File systems", status->at("file_systems"),
-              {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
+              {{"TASK", "id"},
+               {"FAMILY", "definition"},
+               {"STATUS", "status"},
+               {"ON", "capacity"},
+               {"ZONE", "zone"},
+               {"ADDRESS", "address"},
+               {"STOPPED BECAUSE", "stopped_reason"}});
+  print_table(
+      "File systems", status->at("file_systems"),
+      {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
   print_table("Mounts", status->at("mounts"), {{"TASK/VOLUME", "id"}, {"OPERATIONS", "operations"}, {"INODES", "known_inodes"}});
   return 0;
 }
