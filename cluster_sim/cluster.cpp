@@ -21,7 +21,9 @@ const std::map<LaunchTemplateId, LaunchTemplate>& Cluster::launch_templates() co
 const std::map<GroupName, AutoScalingGroup>& Cluster::groups() const { return state_->groups; }
 const std::map<InstanceId, Instance>& Cluster::instances() const { return state_->instances; }
 const std::map<ClusterName, EcsCluster>& Cluster::clusters() const { return state_->clusters; }
-const std::map<ContainerInstanceId, ContainerInstance>& Cluster::container_instances() const { return state_->container_instances; }
+const std::map<ContainerInstanceId, ContainerInstance>& Cluster::container_instances() const {
+  return state_->container_instances;
+}
 const std::map<TaskId, Task>& Cluster::tasks() const { return state_->tasks; }
 
 Vpc* Cluster::edit(const VpcId& id) { return state_->edit(state_->vpcs, id); }
@@ -55,7 +57,8 @@ void Cluster::restore(Subnet record) {
 }
 
 void Cluster::restore(Interface record) {
-  if (auto subnet = state_->subnets.find(record.subnet); subnet != state_->subnets.end()) subnet->second.used.insert(record.address);
+  if (auto subnet = state_->subnets.find(record.subnet); subnet != state_->subnets.end())
+    subnet->second.used.insert(record.address);
   state_->interfaces.insert_or_assign(record.id, std::move(record));
 }
 
@@ -67,7 +70,8 @@ void Cluster::restore(EcsCluster record) { state_->clusters.insert_or_assign(rec
 void Cluster::restore(ContainerInstance record) { state_->container_instances.insert_or_assign(record.id, std::move(record)); }
 
 void Cluster::restore(Task record) {
-  if (record.container_instance && record.last != TaskStatus::stopped) state_->tasks_on[*record.container_instance].insert(record.id);
+  if (record.container_instance && record.last != TaskStatus::stopped)
+    state_->tasks_on[*record.container_instance].insert(record.id);
   state_->tasks.insert_or_assign(record.id, std::move(record));
 }
 

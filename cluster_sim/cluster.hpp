@@ -24,10 +24,18 @@
 namespace berth::cluster_sim {
 
 // What the shell must do; delivered after the state that led to it is durable.
-struct LaunchTask { TaskId task; };
-struct StopTask { TaskId task; };
-struct BootInstance { InstanceId instance; };       // then instance_running(), and the agent registers
-struct TerminateInstance { InstanceId instance; };  // then instance_terminated()
+struct LaunchTask {
+  TaskId task;
+};
+struct StopTask {
+  TaskId task;
+};
+struct BootInstance {
+  InstanceId instance;
+};  // then instance_running(), and the agent registers
+struct TerminateInstance {
+  InstanceId instance;
+};  // then instance_terminated()
 using Effect = std::variant<LaunchTask, StopTask, BootInstance, TerminateInstance>;
 
 // A record that changed (or went): kinds "vpc", "subnet", "security-group", "interface", "launch-template",
@@ -38,7 +46,7 @@ struct Change {
 };
 
 struct Settings {
-  std::string account;                             // 12 digits
+  std::string account;  // 12 digits
   std::string region = "us-east-1";
   std::vector<std::string> zones{"us-east-1a", "us-east-1b"};
   std::chrono::seconds stopped_task_retention{3600};  // how long STOPPED tasks stay describable
@@ -65,8 +73,8 @@ class Cluster {
   Result<SecurityGroupId> create_security_group(Random&, const VpcId&, std::string name, std::string description, Tags);
   Result<> delete_security_group(const SecurityGroupId&);
   // `address` 0: the lowest free one. Code::resource_exhausted where the subnet has none left.
-  Result<InterfaceId> create_interface(Random&, const SubnetId&, std::uint32_t address, std::vector<SecurityGroupId>, std::string owner,
-                                       std::string description, Tags);
+  Result<InterfaceId> create_interface(Random&, const SubnetId&, std::uint32_t address, std::vector<SecurityGroupId>,
+                                       std::string owner, std::string description, Tags);
   Result<> delete_interface(const InterfaceId&);
 
   // --- capacity
@@ -102,7 +110,8 @@ class Cluster {
     std::string version_info, agent_version;
     Tags tags;
   };
-  Result<ContainerInstanceId> register_container_instance(TimePoint now, Random&, Registration);  // again by the same instance: the same id
+  Result<ContainerInstanceId> register_container_instance(TimePoint now, Random&,
+                                                          Registration);  // again by the same instance: the same id
   Result<> deregister_container_instance(TimePoint now, const ContainerInstanceId&, bool force);
   Result<> set_container_instance_status(TimePoint now, const ContainerInstanceId&, bool draining);
   void set_agent_connected(const ContainerInstanceId&, bool connected);

@@ -47,10 +47,10 @@ Result<> Cluster::delete_cluster(const ClusterName& name) {
   const bool has_instances = std::ranges::any_of(state_->container_instances, [&](const auto& item) {
     return item.second.cluster == name && item.second.status != "INACTIVE";
   });
-  if (has_instances) return fail(Code::failed_precondition, "The Cluster cannot be deleted while Container Instances are active or draining.");
-  const bool has_tasks = std::ranges::any_of(state_->tasks, [&](const auto& item) {
-    return item.second.cluster == name && item.second.last != TaskStatus::stopped;
-  });
+  if (has_instances)
+    return fail(Code::failed_precondition, "The Cluster cannot be deleted while Container Instances are active or draining.");
+  const bool has_tasks = std::ranges::any_of(
+      state_->tasks, [&](const auto& item) { return item.second.cluster == name && item.second.last != TaskStatus::stopped; });
   if (has_tasks) return fail(Code::failed_precondition, "The Cluster cannot be deleted while Tasks are active.");
   found->second.status = "INACTIVE";
   state_->changed(name);
@@ -65,14 +65,16 @@ Result<ContainerInstanceId> Cluster::register_container_instance(TimePoint now, 
   }
   ContainerInstance* known = registered_as(*state_, registration.instance);
   if (known && known->cluster != registration.cluster) {
-    return fail(Code::failed_precondition, "instance `{}` is registered in cluster `{}`", registration.instance.str(), known->cluster.str());
+    return fail(Code::failed_precondition, "instance `{}` is registered in cluster `{}`", registration.instance.str(),
+                known->cluster.str());
   }
   const ContainerInstanceId id = known ? known->id : ContainerInstanceId(random.hex(32));
   ContainerInstance& instance = state_->container_instances[id];
   if (!known) {
     instance.id = id;
     instance.cluster = registration.cluster;
-    instance.arn = fmt::format("arn:aws:ecs:{}:{}:container-instance/{}/{}", settings().region, settings().account, registration.cluster.str(), id.str());
+    instance.arn = fmt::format("arn:aws:ecs:{}:{}:container-instance/{}/{}", settings().region, settings().account,
+                               registration.cluster.str(), id.str());
     instance.ec2_instance = registration.instance;
     instance.zone = machine->zone;
     instance.subnet = machine->subnet;
@@ -94,7 +96,8 @@ Result<ContainerInstanceId> Cluster::register_container_instance(TimePoint now, 
   return id;
 }
 
-void deregister(State& state, TimePoint now, ContainerInstance& instance, const std::string& stop_code, const std::string& reason) {
+void deregister(State& state, TimePoint now, ContainerInstance& instance, const std::string& stop_code,
+                const std::string& reason) {
   instance.status = "INACTIVE";
   instance.agent_connected = false;
   instance.deregistered = now;
@@ -119,7 +122,8 @@ Result<> Cluster::set_container_instance_status(TimePoint, const ContainerInstan
   if (found == state_->container_instances.end()) return no_container_instance(id);
   ContainerInstance& instance = found->second;
   if (instance.status != "ACTIVE" && instance.status != "DRAINING") {
-    return fail(Code::failed_precondition, "the container instance is {}: only ACTIVE and DRAINING ones can be changed", instance.status);
+    return fail(Code::failed_precondition, "the container instance is {}: only ACTIVE and DRAINING ones can be changed",
+                instance.status);
   }
   instance.status = draining ? "DRAINING" : "ACTIVE";
   ++instance.version;
@@ -129,7 +133,9 @@ Result<> Cluster::set_container_instance_status(TimePoint, const ContainerInstan
 
 void Cluster::set_agent_connected(const ContainerInstanceId& id, bool connected) {
   auto found = state_->container_instances.find(id);
-  if (found == state_->container_instances.end() || found->second.status == "INACTIVE" || found->second.agent_connected == connected) return;
+  if (found == state_->container_instances.end() || found->second.status == "INACTIVE" ||
+      found->second.agent_connected == connected)
+    return;
   // No agent speaks from a machine that is gone.
   const Instance* machine = find(state_->instances, found->second.ec2_instance);
   if (connected && (!machine || machine->state != "running")) return;
@@ -138,7 +144,8 @@ void Cluster::set_agent_connected(const ContainerInstanceId& id, bool connected)
   state_->changed(id);
 }
 
-Result<std::vector<ContainerInstanceId>> Cluster::filter_container_instances(const ClusterName& cluster, std::string_view expression) const {
+Result<std::vector<ContainerInstanceId>> Cluster::filter_container_instances(const ClusterName& cluster,
+                                                                             std::string_view expression) const {
   std::optional<Query> query;
   if (!expression.empty()) {
     auto parsed = Query::parse(expression);

@@ -20,13 +20,15 @@ std::vector<Instance*> live_instances(State& state, const GroupName& name) {
   return live;
 }
 
-void note(State& state, TimePoint now, Random& random, AutoScalingGroup& group, std::string description, std::string_view cause, std::string status) {
+void note(State& state, TimePoint now, Random& random, AutoScalingGroup& group, std::string description, std::string_view cause,
+          std::string status) {
   // A launch that fails for the same reason again and again is said once.
   if (status == "Failed" && !group.activities.empty() && group.activities.back().description == description) {
     group.activities.back().ended = now;
     return;
   }
-  group.activities.push_back({random.uuid(), std::move(description), fmt::format("At {} {}.", to_iso8601(now), cause), std::move(status), now, now});
+  group.activities.push_back(
+      {random.uuid(), std::move(description), fmt::format("At {} {}.", to_iso8601(now), cause), std::move(status), now, now});
   if (group.activities.size() > kActivitiesMax) group.activities.erase(group.activities.begin());
   state.changed(group.name);
 }
@@ -35,8 +37,10 @@ const LaunchTemplateData* launch_data(const State& state, const AutoScalingGroup
   const LaunchTemplate* found = find(state.launch_templates, group.launch_template);
   if (!found) return nullptr;
   int version = found->default_version;
-  if (group.launch_template_version == "$Latest") version = found->versions.rbegin()->first;
-  else if (!group.launch_template_version.empty() && group.launch_template_version != "$Default") version = std::atoi(group.launch_template_version.c_str());
+  if (group.launch_template_version == "$Latest")
+    version = found->versions.rbegin()->first;
+  else if (!group.launch_template_version.empty() && group.launch_template_version != "$Default")
+    version = std::atoi(group.launch_template_version.c_str());
   return find(found->versions, version);
 }
 
@@ -63,7 +67,8 @@ int on_demand_wanted(const AutoScalingGroup& group, int total) {
   return std::min(total, group.on_demand_base) + (beyond * group.on_demand_percentage + 99) / 100;
 }
 
-Purchase next_purchase(const AutoScalingGroup& group, const LaunchTemplateData& data, const std::vector<Instance*>& live, const std::string& zone) {
+Purchase next_purchase(const AutoScalingGroup& group, const LaunchTemplateData& data, const std::vector<Instance*>& live,
+                       const std::string& zone) {
   if (group.instance_types.empty()) return {data.instance_type, data.spot};
   const auto on_demand = std::ranges::count_if(live, [](const Instance* instance) { return !instance->spot; });
   if (on_demand < on_demand_wanted(group, static_cast<int>(live.size()) + 1)) return {group.instance_types.front(), false};
@@ -97,10 +102,12 @@ const Subnet* roomiest_subnet(const State& state, const AutoScalingGroup& group,
 }
 
 // One instance more; false where no zone has room for it.
-bool launch_one(State& state, TimePoint now, Random& random, AutoScalingGroup& group, const std::vector<Instance*>& live, std::string_view cause) {
+bool launch_one(State& state, TimePoint now, Random& random, AutoScalingGroup& group, const std::vector<Instance*>& live,
+                std::string_view cause) {
   const LaunchTemplateData* data = launch_data(state, group);
   if (!data) {
-    note(state, now, random, group, "Launching a new EC2 instance. Status Reason: The launch template or its version does not exist.", cause, "Failed");
+    note(state, now, random, group,
+         "Launching a new EC2 instance. Status Reason: The launch template or its version does not exist.", cause, "Failed");
     return false;
   }
   std::string refused = "no subnet of the group exists";
@@ -119,11 +126,14 @@ bool launch_one(State& state, TimePoint now, Random& random, AutoScalingGroup& g
       note(state, now, random, group, fmt::format("Launching a new EC2 instance: {}", launched->str()), cause, "Successful");
       return true;
     }
-    refused = launched.error().code == Code::resource_exhausted
-                  ? fmt::format("There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.", subnet->id.str())
-                  : launched.error().message;
+    refused =
+        launched.error().code == Code::resource_exhausted
+            ? fmt::format("There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
+                          subnet->id.str())
+            : launched.error().message;
   }
-  note(state, now, random, group, fmt::format("Launching a new EC2 instance. Status Reason: {} Launching EC2 instance failed.", refused), cause, "Failed");
+  note(state, now, random, group,
+       fmt::format("Launching a new EC2 instance. Status Reason: {} Launching EC2 instance failed.", refused), cause, "Failed");
   return false;
 }
 
@@ -146,9 +156,11 @@ std::unexpected<Error> no_group(const GroupName& name) {
 }
 
 Result<> check_sizes(int min, int max, int desired) {
-  if (min < 0 || max < min) return fail(Code::invalid_argument, "Max bound, {}, must be greater than or equal to min bound, {}", max, min);
+  if (min < 0 || max < min)
+    return fail(Code::invalid_argument, "Max bound, {}, must be greater than or equal to min bound, {}", max, min);
   if (desired < min || desired > max) {
-    return fail(Code::invalid_argument, "Desired capacity:{} must be between the specified min size:{} and max size:{}", desired, min, max);
+    return fail(Code::invalid_argument, "Desired capacity:{} must be between the specified min size:{} and max size:{}", desired,
+                min, max);
   }
   return {};
 }
@@ -157,11 +169,13 @@ Result<> check_sizes(int min, int max, int desired) {
 
 void reconcile(State& state, TimePoint now, Random& random, AutoScalingGroup& group, std::string_view cause) {
   auto live = live_instances(state, group.name);
-  while (static_cast<int>(live.size()) < group.desired && launch_one(state, now, random, group, live, cause)) live = live_instances(state, group.name);
+  while (static_cast<int>(live.size()) < group.desired && launch_one(state, now, random, group, live, cause))
+    live = live_instances(state, group.name);
   while (static_cast<int>(live.size()) > group.desired) {
     Instance* ended = next_to_end(live);
     if (!ended) {
-      note(state, now, random, group, "Could not scale to desired capacity because all remaining instances are protected from scale-in.", cause, "Failed");
+      note(state, now, random, group,
+           "Could not scale to desired capacity because all remaining instances are protected from scale-in.", cause, "Failed");
       return;
     }
     terminate(state, now, *ended, "Server.ScheduledStop: ended by its Auto Scaling group");
@@ -172,7 +186,8 @@ void reconcile(State& state, TimePoint now, Random& random, AutoScalingGroup& gr
 
 Result<> Cluster::create_group(TimePoint now, Random& random, AutoScalingGroup group) {
   if (state_->groups.contains(group.name)) {
-    return fail(Code::already_exists, "AutoScalingGroup by this name already exists - A group with the name {} already exists", group.name.str());
+    return fail(Code::already_exists, "AutoScalingGroup by this name already exists - A group with the name {} already exists",
+                group.name.str());
   }
   if (auto checked = check_sizes(group.min_size, group.max_size, group.desired); !checked) return fail(checked.error());
   if (!launch_data(*state_, group)) return fail(Code::invalid_argument, "the launch template or its version does not exist");
@@ -181,11 +196,12 @@ Result<> Cluster::create_group(TimePoint now, Random& random, AutoScalingGroup g
   }
   if (group.subnets.empty()) return fail(Code::invalid_argument, "At least one Availability Zone or VPC Subnet is required.");
   for (const auto& type : group.instance_types) {
-    if (!find_instance_type(type)) return fail(Code::invalid_argument, "instance type `{}` is not one that Berth simulates", type);
+    if (!find_instance_type(type))
+      return fail(Code::invalid_argument, "instance type `{}` is not one that Berth simulates", type);
   }
   if (group.arn.empty()) {
-    group.arn = fmt::format("arn:aws:autoscaling:{}:{}:autoScalingGroup:{}:autoScalingGroupName/{}", settings().region, settings().account,
-                            random.uuid(), group.name.str());
+    group.arn = fmt::format("arn:aws:autoscaling:{}:{}:autoScalingGroup:{}:autoScalingGroupName/{}", settings().region,
+                            settings().account, random.uuid(), group.name.str());
   }
   group.created = now;
   const GroupName name = group.name;
@@ -196,8 +212,8 @@ Result<> Cluster::create_group(TimePoint now, Random& random, AutoScalingGroup g
   return {};
 }
 
-Result<> Cluster::update_group(TimePoint now, Random& random, const GroupName& name, std::optional<int> min, std::optional<int> max,
-                               std::optional<int> desired) {
+Result<> Cluster::update_group(TimePoint now, Random& random, const GroupName& name, std::optional<int> min,
+                               std::optional<int> max, std::optional<int> desired) {
   auto found = state_->groups.find(name);
   if (found == state_->groups.end()) return no_group(name);
   AutoScalingGroup& group = found->second;
@@ -205,8 +221,10 @@ Result<> Cluster::update_group(TimePoint now, Random& random, const GroupName& n
   // A bound that moves takes the desired capacity with it; a desired capacity that was asked for must fit.
   const int new_desired = desired ? *desired : std::max(new_min, std::min(new_max, group.desired));
   if (auto checked = check_sizes(new_min, new_max, new_desired); !checked) return fail(checked.error());
-  const std::string cause = fmt::format("a user request update of AutoScalingGroup constraints to min: {}, max: {}, desired: {} changing the desired capacity "
-                                        "from {} to {}", new_min, new_max, new_desired, group.desired, new_desired);
+  const std::string cause = fmt::format(
+      "a user request update of AutoScalingGroup constraints to min: {}, max: {}, desired: {} changing the desired capacity "
+      "from {} to {}",
+      new_min, new_max, new_desired, group.desired, new_desired);
   group.min_size = new_min;
   group.max_size = new_max;
   group.desired = new_desired;
@@ -226,12 +244,16 @@ Result<> Cluster::terminate_in_group(TimePoint now, Random& random, const Instan
   AutoScalingGroup* group = found == state_->instances.end() || !alive(found->second) ? nullptr : edit(found->second.group);
   if (!group) return fail(Code::not_found, "Instance Id not found - No managed instance found for instance ID: {}", id.str());
   if (decrement_desired && group->desired <= group->min_size) {
-    return fail(Code::invalid_argument, "Currently, desiredSize equals minSize ({}). Terminating instance without replacement will violate group's min size "
-                "constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", group->min_size);
+    return fail(
+        Code::invalid_argument,
+        "Currently, desiredSize equals minSize ({}). Terminating instance without replacement will violate group's min size "
+        "constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.",
+        group->min_size);
   }
   if (decrement_desired) --group->desired;
   terminate(*state_, now, found->second, "Client.UserInitiatedShutdown: User initiated shutdown");
-  note(*state_, now, random, *group, fmt::format("Terminating EC2 instance: {}", id.str()), "an instance was taken out of service by a user request", "Successful");
+  note(*state_, now, random, *group, fmt::format("Terminating EC2 instance: {}", id.str()),
+       "an instance was taken out of service by a user request", "Successful");
   reconcile(*state_, now, random, *group, "an instance was terminated by a user request");
   return {};
 }
@@ -241,11 +263,14 @@ Result<> Cluster::delete_group(TimePoint now, Random&, const GroupName& name, bo
   if (found == state_->groups.end()) return no_group(name);
   const auto live = live_instances(*state_, name);
   if (!live.empty() && !force) {
-    return fail(Code::failed_precondition, "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.");
+    return fail(Code::failed_precondition,
+                "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in "
+                "the group.");
   }
   state_->groups.erase(found);
   state_->changed(name);
-  for (Instance* instance : live) terminate(*state_, now, *instance, "Client.UserInitiatedShutdown: its Auto Scaling group was deleted");
+  for (Instance* instance : live)
+    terminate(*state_, now, *instance, "Client.UserInitiatedShutdown: its Auto Scaling group was deleted");
   return {};
 }
 

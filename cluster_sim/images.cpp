@@ -6,7 +6,8 @@ namespace berth::cluster_sim {
 namespace {
 
 constexpr std::array kImages{
-    Image{kEcsOptimizedImageId, "al2023-ami-ecs-hvm-berth-x86_64", "Amazon Linux AMI amzn-ami-2023 x86_64 ECS HVM, as Berth simulates it", true},
+    Image{kEcsOptimizedImageId, "al2023-ami-ecs-hvm-berth-x86_64",
+          "Amazon Linux AMI amzn-ami-2023 x86_64 ECS HVM, as Berth simulates it", true},
     Image{kPlainImageId, "al2023-ami-berth-x86_64", "Amazon Linux 2023 AMI x86_64 HVM, as Berth simulates it", false},
 };
 

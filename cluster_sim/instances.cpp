@@ -60,9 +60,11 @@ void terminate(State& state, TimePoint now, Instance& instance, std::string reas
   }
 }
 
-Result<LaunchTemplateId> Cluster::create_launch_template(TimePoint now, Random& random, std::string name, LaunchTemplateData data, Tags tags) {
+Result<LaunchTemplateId> Cluster::create_launch_template(TimePoint now, Random& random, std::string name, LaunchTemplateData data,
+                                                         Tags tags) {
   const auto same = [&](const auto& item) { return item.second.name == name; };
-  if (std::ranges::any_of(state_->launch_templates, same)) return fail(Code::already_exists, "Launch template name already in use.");
+  if (std::ranges::any_of(state_->launch_templates, same))
+    return fail(Code::already_exists, "Launch template name already in use.");
   const LaunchTemplateId id(new_ec2_id(random, "lt"));
   LaunchTemplate made{.id = id, .name = std::move(name), .created = now, .versions = {}, .tags = std::move(tags)};
   made.versions.emplace(1, std::move(data));
@@ -88,13 +90,15 @@ Result<> Cluster::delete_launch_template(const LaunchTemplateId& id) {
 }
 
 // All or none, as MinCount = MaxCount asks for.
-Result<std::vector<InstanceId>> Cluster::run_instances(TimePoint now, Random& random, LaunchTemplateData data, const SubnetId& subnet_id, int count,
-                                                       Tags tags) {
+Result<std::vector<InstanceId>> Cluster::run_instances(TimePoint now, Random& random, LaunchTemplateData data,
+                                                       const SubnetId& subnet_id, int count, Tags tags) {
   const Subnet* subnet = find(state_->subnets, subnet_id);
   if (!subnet) return fail(Code::not_found, "The subnet ID '{}' does not exist", subnet_id.str());
   if (count < 1) return fail(Code::invalid_argument, "count must be at least 1");
   if (subnet->free_addresses() < static_cast<unsigned>(count)) {
-    return fail(Code::resource_exhausted, "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.", subnet_id.str());
+    return fail(Code::resource_exhausted,
+                "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances.",
+                subnet_id.str());
   }
   std::vector<InstanceId> ids;
   for (int i = 0; i < count; ++i) {
@@ -115,7 +119,8 @@ Result<> Cluster::terminate_instance(TimePoint now, Random&, const InstanceId& i
 Result<> Cluster::reboot_instance(TimePoint, const InstanceId& id) {
   const Instance* instance = find(state_->instances, id);
   if (!instance) return fail(Code::not_found, "The instance ID '{}' does not exist", id.str());
-  if (instance->state != "running") return fail(Code::failed_precondition, "The instance '{}' is not in the 'running' state.", id.str());
+  if (instance->state != "running")
+    return fail(Code::failed_precondition, "The instance '{}' is not in the 'running' state.", id.str());
   state_->effects.emplace_back(BootInstance{id});
   return {};
 }
@@ -159,8 +164,10 @@ void Cluster::expire(TimePoint now) {
       at = table.erase(at);
     }
   };
-  forget(state_->tasks, [&](const Task& task) { return task.last == TaskStatus::stopped && task.stopped && passed(*task.stopped); });
-  forget(state_->instances, [&](const Instance& instance) { return instance.state == "terminated" && passed(instance.terminated); });
+  forget(state_->tasks,
+         [&](const Task& task) { return task.last == TaskStatus::stopped && task.stopped && passed(*task.stopped); });
+  forget(state_->instances,
+         [&](const Instance& instance) { return instance.state == "terminated" && passed(instance.terminated); });
   forget(state_->container_instances, [&](const ContainerInstance& instance) {
     return instance.status == "INACTIVE" && passed(instance.deregistered) && !state_->tasks_on.contains(instance.id);
   });

@@ -18,7 +18,8 @@ Result<InstanceId> launch(State& state, TimePoint now, Random& random, InstanceW
 void terminate(State& state, TimePoint now, Instance& instance, std::string reason);
 
 // Out of the cluster: INACTIVE, its tasks stop with this code and reason.
-void deregister(State& state, TimePoint now, ContainerInstance& instance, const std::string& stop_code, const std::string& reason);
+void deregister(State& state, TimePoint now, ContainerInstance& instance, const std::string& stop_code,
+                const std::string& reason);
 // The container instance of an EC2 instance; nullptr: none that is not INACTIVE.
 ContainerInstance* registered_as(State& state, const InstanceId& id);
 

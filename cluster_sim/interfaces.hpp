@@ -7,7 +7,7 @@ namespace berth::cluster_sim {
 
 struct InterfaceWish {
   SubnetId subnet;
-  std::uint32_t address = 0;  // 0: the lowest free one
+  std::uint32_t address = 0;                     // 0: the lowest free one
   std::vector<SecurityGroupId> security_groups;  // empty: the default group of the VPC
   std::string owner, description;
   Tags tags;

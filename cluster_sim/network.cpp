@@ -56,7 +56,8 @@ std::string zone_id_of(const Settings& settings, std::string_view zone) {
   for (std::size_t at = 0; at < settings.region.size();) {
     const std::size_t dash = std::min(settings.region.find('-', at), settings.region.size());
     const std::string_view word(settings.region.data() + at, dash - at);
-    short_region += word == "us" || word == "eu" || word == "ap" || word == "sa" || word == "ca" || word == "me" || word == "af" || word == "il"
+    short_region += word == "us" || word == "eu" || word == "ap" || word == "sa" || word == "ca" || word == "me" ||
+                            word == "af" || word == "il"
                         ? word
                         : word.substr(0, 1);
     at = dash + 1;
@@ -87,7 +88,8 @@ Result<InterfaceId> make_interface(State& state, Random& random, InterfaceWish w
                  .tags = std::move(wish.tags)};
   // 02: locally administered. The address behind it makes it unique within a VPC.
   const std::string salt = random.hex(2);
-  made.mac = fmt::format("02:{}:{:02x}:{:02x}:{:02x}:{:02x}", salt, *address >> 24, *address >> 16 & 255, *address >> 8 & 255, *address & 255);
+  made.mac = fmt::format("02:{}:{:02x}:{:02x}:{:02x}:{:02x}", salt, *address >> 24, *address >> 16 & 255, *address >> 8 & 255,
+                         *address & 255);
   const InterfaceId id = made.id;
   state.changed(id);
   state.interfaces.emplace(id, std::move(made));
@@ -97,7 +99,8 @@ Result<InterfaceId> make_interface(State& state, Random& random, InterfaceWish w
 void free_interface(State& state, const InterfaceId& id) {
   auto found = state.interfaces.find(id);
   if (found == state.interfaces.end()) return;
-  if (auto subnet = state.subnets.find(found->second.subnet); subnet != state.subnets.end()) subnet->second.used.erase(found->second.address);
+  if (auto subnet = state.subnets.find(found->second.subnet); subnet != state.subnets.end())
+    subnet->second.used.erase(found->second.address);
   state.changed(id);
   state.interfaces.erase(found);
 }
@@ -117,7 +120,8 @@ Result<> Cluster::delete_vpc(const VpcId& id) {
   if (!state_->vpcs.contains(id)) return fail(Code::not_found, "The vpc ID '{}' does not exist", id.str());
   const auto in_vpc = [&](const auto& item) { return item.second.vpc == id; };
   const bool has_subnet = std::ranges::any_of(state_->subnets, in_vpc);
-  const bool has_group = std::ranges::any_of(state_->security_groups, [&](const auto& item) { return in_vpc(item) && item.second.name != "default"; });
+  const bool has_group = std::ranges::any_of(state_->security_groups,
+                                             [&](const auto& item) { return in_vpc(item) && item.second.name != "default"; });
   if (has_subnet || has_group) {
     return fail(Code::failed_precondition, "The vpc '{}' has dependencies and cannot be deleted.", id.str());
   }
@@ -137,14 +141,21 @@ Result<SubnetId> Cluster::create_subnet(Random& random, const VpcId& vpc_id, std
     return fail(Code::invalid_argument, "zone `{}` is not one of the region's", zone);
   }
   if (auto checked = check_block(block); !checked) return fail(checked.error());
-  if (!vpc->block.contains(block)) return fail(Code::invalid_argument, "the block `{}` is not in the VPC's `{}`", block.str(), vpc->block.str());
+  if (!vpc->block.contains(block))
+    return fail(Code::invalid_argument, "the block `{}` is not in the VPC's `{}`", block.str(), vpc->block.str());
   for (const auto& [id, subnet] : state_->subnets) {
     if (subnet.vpc == vpc_id && subnet.block.overlaps(block)) {
       return fail(Code::already_exists, "the block `{}` overlaps with `{}`'s `{}`", block.str(), id.str(), subnet.block.str());
     }
   }
   const SubnetId id(new_ec2_id(random, "subnet"));
-  Subnet subnet{.id = id, .vpc = vpc_id, .zone = zone, .zone_id = zone_id_of(state_->settings, zone), .block = block, .tags = std::move(tags), .used = {}};
+  Subnet subnet{.id = id,
+                .vpc = vpc_id,
+                .zone = zone,
+                .zone_id = zone_id_of(state_->settings, zone),
+                .block = block,
+                .tags = std::move(tags),
+                .used = {}};
   state_->subnets.emplace(id, std::move(subnet));
   state_->changed(id);
   return id;
@@ -160,7 +171,8 @@ Result<> Cluster::delete_subnet(const SubnetId& id) {
   return {};
 }
 
-Result<SecurityGroupId> Cluster::create_security_group(Random& random, const VpcId& vpc, std::string name, std::string description, Tags tags) {
+Result<SecurityGroupId> Cluster::create_security_group(Random& random, const VpcId& vpc, std::string name,
+                                                       std::string description, Tags tags) {
   if (!state_->vpcs.contains(vpc)) return fail(Code::not_found, "The vpc ID '{}' does not exist", vpc.str());
   const auto same = [&](const auto& item) { return item.second.vpc == vpc && item.second.name == name; };
   if (std::ranges::any_of(state_->security_groups, same)) {
@@ -172,9 +184,11 @@ Result<SecurityGroupId> Cluster::create_security_group(Random& random, const Vpc
 Result<> Cluster::delete_security_group(const SecurityGroupId& id) {
   const SecurityGroup* group = find(state_->security_groups, id);
   if (!group) return fail(Code::not_found, "The security group '{}' does not exist", id.str());
-  if (group->name == "default") return fail(Code::permission_denied, "the security group: \"{}\" name: \"default\" cannot be deleted by a user", id.str());
+  if (group->name == "default")
+    return fail(Code::permission_denied, "the security group: \"{}\" name: \"default\" cannot be deleted by a user", id.str());
   const auto uses = [&](const std::vector<SecurityGroupId>& groups) { return std::ranges::find(groups, id) != groups.end(); };
-  const bool by_interface = std::ranges::any_of(state_->interfaces, [&](const auto& item) { return uses(item.second.security_groups); });
+  const bool by_interface =
+      std::ranges::any_of(state_->interfaces, [&](const auto& item) { return uses(item.second.security_groups); });
   const bool by_rule = std::ranges::any_of(state_->security_groups, [&](const auto& item) {
     return item.first != id && std::ranges::any_of(item.second.rules, [&](const auto& rule) { return uses(rule.groups); });
   });
@@ -184,9 +198,11 @@ Result<> Cluster::delete_security_group(const SecurityGroupId& id) {
   return {};
 }
 
-Result<InterfaceId> Cluster::create_interface(Random& random, const SubnetId& subnet, std::uint32_t address, std::vector<SecurityGroupId> groups,
-                                              std::string owner, std::string description, Tags tags) {
-  return make_interface(*state_, random, {subnet, address, std::move(groups), std::move(owner), std::move(description), std::move(tags)});
+Result<InterfaceId> Cluster::create_interface(Random& random, const SubnetId& subnet, std::uint32_t address,
+                                              std::vector<SecurityGroupId> groups, std::string owner, std::string description,
+                                              Tags tags) {
+  return make_interface(*state_, random,
+                        {subnet, address, std::move(groups), std::move(owner), std::move(description), std::move(tags)});
 }
 
 Result<> Cluster::delete_interface(const InterfaceId& id) {

@@ -10,7 +10,8 @@ int interface_limit(const State& state, const ContainerInstance& instance) {
   const InstanceType* type = machine ? find_instance_type(machine->type) : nullptr;
   if (!type) return 0;
   // A trunk takes the place of the interfaces that tasks would have had one by one.
-  if (type->trunked_tasks > 0 && instance.attributes.contains("ecs.awsvpc-trunk-id")) return static_cast<int>(type->trunked_tasks);
+  if (type->trunked_tasks > 0 && instance.attributes.contains("ecs.awsvpc-trunk-id"))
+    return static_cast<int>(type->trunked_tasks);
   return static_cast<int>(type->interfaces) - 1;
 }
 
@@ -42,7 +43,8 @@ struct Objections {
   void resources(const TaskRequirements& needs) {
     const auto& left = candidate.left;
     if (needs.cpu > left.cpu) add("RESOURCE:CPU", fmt::format("needs {} CPU units, {} remain", needs.cpu, left.cpu));
-    if (needs.memory_mib > left.memory_mib) add("RESOURCE:MEMORY", fmt::format("needs {} MiB, {} remain", needs.memory_mib, left.memory_mib));
+    if (needs.memory_mib > left.memory_mib)
+      add("RESOURCE:MEMORY", fmt::format("needs {} MiB, {} remain", needs.memory_mib, left.memory_mib));
     for (const auto& port : needs.ports) {
       if ((port.udp ? left.udp_ports : left.ports).contains(port.port)) {
         add("RESOURCE:PORTS", fmt::format("port {}/{} is taken", port.port, port.udp ? "udp" : "tcp"));
@@ -59,7 +61,8 @@ struct Objections {
     if (!wish.zones.empty() && !wish.zones.contains(instance.zone)) {
       add("LOCATION", fmt::format("no subnet of the task is in {}", instance.zone));
     } else if (wish.vpc && *wish.vpc != candidate.vpc) {
-      add("LOCATION", fmt::format("the subnets of the task are in {}, the instance is in {}", wish.vpc->str(), candidate.vpc.str()));
+      add("LOCATION",
+          fmt::format("the subnets of the task are in {}, the instance is in {}", wish.vpc->str(), candidate.vpc.str()));
     }
     for (const auto& wanted : wish.request->requirements.attributes) {
       if (has_attribute(instance, wanted)) continue;
@@ -100,7 +103,7 @@ bool spreads_instances(const PlacementStrategy& strategy) { return strategy.fiel
 Result<> check_strategy(const PlacementStrategy& strategy) {
   using Kind = PlacementStrategy::Kind;
   const bool attribute = strategy.field.starts_with(kAttribute) && strategy.field.size() > kAttribute.size();
-  const bool valid = strategy.kind == Kind::random ? strategy.field.empty()
+  const bool valid = strategy.kind == Kind::random   ? strategy.field.empty()
                      : strategy.kind == Kind::spread ? attribute || spreads_instances(strategy)
                                                      : strategy.field == "cpu" || strategy.field == "memory";
   if (!valid) return fail(Code::invalid_argument, "placement strategy field `{}` is not valid", strategy.field);
@@ -137,7 +140,8 @@ void keep_least(std::vector<Candidate*>& candidates, Key key) {
 
 void keep_one(Random& random, std::vector<Candidate*>& candidates) { candidates = {candidates[random.below(candidates.size())]}; }
 
-void narrow(const State& state, Random& random, const Wish& wish, const PlacementStrategy& strategy, std::vector<Candidate*>& fitting) {
+void narrow(const State& state, Random& random, const Wish& wish, const PlacementStrategy& strategy,
+            std::vector<Candidate*>& fitting) {
   using Kind = PlacementStrategy::Kind;
   if (strategy.kind == Kind::random) return keep_one(random, fitting);
   if (strategy.kind == Kind::binpack) {

@@ -51,8 +51,10 @@ std::optional<int> order_of_versions(std::string_view a, std::string_view b) {
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{}) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (!text.empty() && text[0] == '.') text.remove_prefix(1);
-    else if (!text.empty()) return std::nullopt;
+    if (!text.empty() && text[0] == '.')
+      text.remove_prefix(1);
+    else if (!text.empty())
+      return std::nullopt;
     return value;
   };
   while (!a.empty() || !b.empty()) {
@@ -84,15 +86,19 @@ bool same(Order order, const std::string& value, const std::string& wanted) {
 
 std::optional<Subject> subject_named(const std::string& name) {
   const auto one = [](std::string value) { return std::optional<Values>(Values{std::move(value)}); };
-  if (name == "agentConnected") return Subject{[one](const QuerySubject& s) { return one(s.agent_connected ? "true" : "false"); }};
-  if (name == "agentVersion") return Subject{[one](const QuerySubject& s) { return one(std::string(s.agent_version)); }, order_of_versions};
+  if (name == "agentConnected")
+    return Subject{[one](const QuerySubject& s) { return one(s.agent_connected ? "true" : "false"); }};
+  if (name == "agentVersion")
+    return Subject{[one](const QuerySubject& s) { return one(std::string(s.agent_version)); }, order_of_versions};
   if (name == "ec2InstanceId") return Subject{[one](const QuerySubject& s) { return one(std::string(s.ec2_instance)); }};
-  if (name == "registeredAt") return Subject{[one](const QuerySubject& s) { return one(to_iso8601(s.registered)); }, order_of_times};
+  if (name == "registeredAt")
+    return Subject{[one](const QuerySubject& s) { return one(to_iso8601(s.registered)); }, order_of_times};
   if (name == "runningTasksCount") {
     return Subject{[one](const QuerySubject& s) { return one(std::to_string(s.running_tasks)); }, order_of_numbers};
   }
   if (name == "task:group") {
-    return Subject{[](const QuerySubject& s) { return std::optional<Values>(Values(s.task_groups.begin(), s.task_groups.end())); }};
+    return Subject{
+        [](const QuerySubject& s) { return std::optional<Values>(Values(s.task_groups.begin(), s.task_groups.end())); }};
   }
   static constexpr std::string_view kAttribute = "attribute:";
   if (!name.starts_with(kAttribute) || name.size() == kAttribute.size()) return std::nullopt;
@@ -103,21 +109,44 @@ std::optional<Subject> subject_named(const std::string& name) {
   }};
 }
 
-enum class Operator { equal, not_equal, greater, greater_equal, less, less_equal, exists, not_exists, in, not_in, match, not_match };
+enum class Operator {
+  equal,
+  not_equal,
+  greater,
+  greater_equal,
+  less,
+  less_equal,
+  exists,
+  not_exists,
+  in,
+  not_in,
+  match,
+  not_match
+};
 
 std::optional<Operator> operator_named(const QueryToken& token) {
-  static const std::map<std::string_view, Operator> kNames{
-      {"==", Operator::equal},           {"equals", Operator::equal},
-      {"!=", Operator::not_equal},       {"not_equals", Operator::not_equal},
-      {">", Operator::greater},          {"greater_than", Operator::greater},
-      {">=", Operator::greater_equal},   {"greater_than_equal", Operator::greater_equal},
-      {"<", Operator::less},             {"less_than", Operator::less},
-      {"<=", Operator::less_equal},      {"less_than_equal", Operator::less_equal},
-      {"exists", Operator::exists},      {"!exists", Operator::not_exists},
-      {"not_exists", Operator::not_exists}, {"in", Operator::in},
-      {"!in", Operator::not_in},         {"not_in", Operator::not_in},
-      {"=~", Operator::match},           {"matches", Operator::match},
-      {"!~", Operator::not_match},       {"not_matches", Operator::not_match}};
+  static const std::map<std::string_view, Operator> kNames{{"==", Operator::equal},
+                                                           {"equals", Operator::equal},
+                                                           {"!=", Operator::not_equal},
+                                                           {"not_equals", Operator::not_equal},
+                                                           {">", Operator::greater},
+                                                           {"greater_than", Operator::greater},
+                                                           {">=", Operator::greater_equal},
+                                                           {"greater_than_equal", Operator::greater_equal},
+                                                           {"<", Operator::less},
+                                                           {"less_than", Operator::less},
+                                                           {"<=", Operator::less_equal},
+                                                           {"less_than_equal", Operator::less_equal},
+                                                           {"exists", Operator::exists},
+                                                           {"!exists", Operator::not_exists},
+                                                           {"not_exists", Operator::not_exists},
+                                                           {"in", Operator::in},
+                                                           {"!in", Operator::not_in},
+                                                           {"not_in", Operator::not_in},
+                                                           {"=~", Operator::match},
+                                                           {"matches", Operator::match},
+                                                           {"!~", Operator::not_match},
+                                                           {"not_matches", Operator::not_match}};
   if (token.kind != QueryToken::Kind::word && token.kind != QueryToken::Kind::symbol) return std::nullopt;
   auto found = kNames.find(token.text);
   if (found == kNames.end()) return std::nullopt;
@@ -253,7 +282,8 @@ class Parser {
     auto item = argument();
     if (!item) return fail(item.error());
     // An argument that can't be compared with anything is a mistake and not an expression that is never true.
-    if (!subject.order(item->text, item->text)) return fail(Code::invalid_argument, "`{}` at {} is not a value of this subject", item->text, item->at);
+    if (!subject.order(item->text, item->text))
+      return fail(Code::invalid_argument, "`{}` at {} is not a value of this subject", item->text, item->at);
     const auto holds = [wanted = item->text, op, order = subject.order](const std::string& value) {
       if (op == Operator::equal || op == Operator::not_equal) return same(order, value, wanted);
       const auto result = order(value, wanted);
@@ -275,7 +305,8 @@ class Parser {
 }  // namespace
 
 Result<Query> Query::parse(std::string_view text) {
-  if (text.size() > kExpressionMax) return fail(Code::invalid_argument, "expression is longer than {} characters", kExpressionMax);
+  if (text.size() > kExpressionMax)
+    return fail(Code::invalid_argument, "expression is longer than {} characters", kExpressionMax);
   auto tokens = lex_query(text);
   if (!tokens) return fail(tokens.error().within("expression"));
   auto predicate = Parser(std::move(*tokens)).whole();

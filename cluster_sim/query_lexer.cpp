@@ -6,7 +6,8 @@ namespace berth::cluster_sim {
 namespace {
 
 // Longest first.
-constexpr std::array<std::string_view, 15> kSymbols{"!exists", "!in", "==", "!=", "=~", "!~", ">=", "<=", "&&", "||", ">", "<", "!", "(", ")"};
+constexpr std::array<std::string_view, 15> kSymbols{
+    "!exists", "!in", "==", "!=", "=~", "!~", ">=", "<=", "&&", "||", ">", "<", "!", "(", ")"};
 
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 

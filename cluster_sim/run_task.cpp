@@ -39,7 +39,9 @@ Result<> check_network(const State& state, const RunTask& request) {
     const Subnet* subnet = find(state.subnets, id);
     if (!subnet) {
       return fail(Code::invalid_argument,
-                  "Error retrieving subnet information for [{0}]: The subnet ID '{0}' does not exist (ErrorCode: InvalidSubnetID.NotFound)", id.str());
+                  "Error retrieving subnet information for [{0}]: The subnet ID '{0}' does not exist (ErrorCode: "
+                  "InvalidSubnetID.NotFound)",
+                  id.str());
     }
     vpcs.insert(subnet->vpc);
   }
@@ -48,10 +50,12 @@ Result<> check_network(const State& state, const RunTask& request) {
     const SecurityGroup* group = find(state.security_groups, id);
     if (!group) {
       return fail(Code::invalid_argument,
-                  "Error retrieving security group information for [{0}]: The security group '{0}' does not exist (ErrorCode: InvalidGroup.NotFound)",
+                  "Error retrieving security group information for [{0}]: The security group '{0}' does not exist (ErrorCode: "
+                  "InvalidGroup.NotFound)",
                   id.str());
     }
-    if (!vpcs.contains(group->vpc)) return fail(Code::invalid_argument, "Security group {} is not in the VPC of the subnets.", id.str());
+    if (!vpcs.contains(group->vpc))
+      return fail(Code::invalid_argument, "Security group {} is not in the VPC of the subnets.", id.str());
   }
   return {};
 }
@@ -60,8 +64,10 @@ Result<> check_fargate(const RunTask& request) {
   if (!request.constraints.empty() || !request.requirements.constraints.empty()) {
     return fail(Code::invalid_argument, "Placement constraints are not supported with FARGATE launch type.");
   }
-  if (!request.strategy.empty()) return fail(Code::invalid_argument, "Placement strategies are not supported with FARGATE launch type.");
-  if (!request.requirements.awsvpc) return fail(Code::invalid_argument, "Fargate requires task definition to have network mode awsvpc.");
+  if (!request.strategy.empty())
+    return fail(Code::invalid_argument, "Placement strategies are not supported with FARGATE launch type.");
+  if (!request.requirements.awsvpc)
+    return fail(Code::invalid_argument, "Fargate requires task definition to have network mode awsvpc.");
   if (!fargate_size_valid(request.requirements.cpu, request.requirements.memory_mib)) {
     return fail(Code::invalid_argument, "No Fargate configuration exists for given values.");
   }
@@ -75,12 +81,14 @@ Result<> check_capacity(const std::vector<CapacityShare>& capacity) {
     if (share.provider != "FARGATE" && share.provider != "FARGATE_SPOT") {
       return fail(Code::unimplemented, "capacity provider `{}`: only FARGATE and FARGATE_SPOT are simulated", share.provider);
     }
-    if (share.base < 0 || share.weight < 0) return fail(Code::invalid_argument, "base and weight of a capacity provider can't be negative");
+    if (share.base < 0 || share.weight < 0)
+      return fail(Code::invalid_argument, "base and weight of a capacity provider can't be negative");
     bases += share.base > 0 ? 1 : 0;
     weighted = weighted || share.weight > 0;
   }
   if (bases > 1) return fail(Code::invalid_argument, "Only one capacity provider in a strategy can have a base.");
-  if (!weighted) return fail(Code::invalid_argument, "At least one capacity provider in a strategy must have a weight greater than 0.");
+  if (!weighted)
+    return fail(Code::invalid_argument, "At least one capacity provider in a strategy must have a weight greater than 0.");
   return {};
 }
 
@@ -106,7 +114,8 @@ void connect(State& state, TimePoint now, Random& random, const RunTask& request
     task.stop_wanted = true;
     task.stop_code = "TaskFailedToStart";
     task.stopped_reason = fmt::format(
-        "Unexpected EC2 error while attempting to Create Network Interface in subnet '{}': InsufficientFreeAddressesInSubnet", subnet->id.str());
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet '{}': InsufficientFreeAddressesInSubnet",
+        subnet->id.str());
     task.stopping = now;
     advance(state, now, task, TaskStatus::stopped);
     return;
@@ -136,7 +145,8 @@ TaskId start(State& state, TimePoint now, Random& random, const RunTask& request
   task.document = request.document;
   for (std::size_t i = 0; i < request.requirements.containers.size(); ++i) {
     const bool essential = i >= request.requirements.essential.size() || request.requirements.essential[i];
-    task.containers.push_back({.name = request.requirements.containers[i], .essential = essential, .runtime_id = {}, .exit_code = {}, .reason = {}});
+    task.containers.push_back(
+        {.name = request.requirements.containers[i], .essential = essential, .runtime_id = {}, .exit_code = {}, .reason = {}});
   }
   if (place.instance) {
     task.container_instance = place.instance->id;
@@ -161,8 +171,10 @@ Result<RunTaskResult> run_on_instances(State& state, TimePoint now, Random& rand
     std::vector<Failure> failures;
     for (auto& candidate : candidates) {
       const auto against = objections(*wish, candidate);
-      if (against.empty()) fitting.push_back(&candidate);
-      else failures.push_back(summary(against));
+      if (against.empty())
+        fitting.push_back(&candidate);
+      else
+        failures.push_back(summary(against));
     }
     if (fitting.empty()) {
       // Those that are left to place are all alike: said once.
@@ -191,8 +203,10 @@ Result<RunTaskResult> start_on_chosen(State& state, TimePoint now, Random& rando
       continue;
     }
     const auto against = objections(*wish, make_candidate(state, *instance), true);
-    if (!against.empty()) result.failures.push_back(summary(against));
-    else result.tasks.push_back(start(state, now, random, request, wish->group, {instance, instance->zone, ""}));
+    if (!against.empty())
+      result.failures.push_back(summary(against));
+    else
+      result.tasks.push_back(start(state, now, random, request, wish->group, {instance, instance->zone, ""}));
   }
   return result;
 }
@@ -225,7 +239,8 @@ std::vector<std::string> share_out(const std::vector<CapacityShare>& capacity, i
 std::string fargate_zone(const State& state, const RunTask& request, const std::string& group) {
   std::map<std::string, int> tasks;
   for (const auto& [id, task] : state.tasks) {
-    if (task.launch_type == LaunchType::fargate && task.cluster == request.cluster && task.group == group && !task.stop_wanted) ++tasks[task.zone];
+    if (task.launch_type == LaunchType::fargate && task.cluster == request.cluster && task.group == group && !task.stop_wanted)
+      ++tasks[task.zone];
   }
   std::string best;
   std::pair<bool, int> best_key{true, std::numeric_limits<int>::max()};
@@ -261,7 +276,8 @@ Result<RunTaskResult> Cluster::run_task(TimePoint now, Random& random, const Run
   if (auto checked = check_network(*state_, request); !checked) return fail(checked.error());
   if (!request.instances.empty()) return start_on_chosen(*state_, now, random, request);
   if (request.count < 1) return fail(Code::invalid_argument, "count must be at least 1");
-  if (request.launch_type == LaunchType::fargate || !request.capacity.empty()) return run_on_fargate(*state_, now, random, request);
+  if (request.launch_type == LaunchType::fargate || !request.capacity.empty())
+    return run_on_fargate(*state_, now, random, request);
   return run_on_instances(*state_, now, random, request);
 }
 

@@ -44,7 +44,9 @@ struct State {
   std::set<Change> changes;  // a record that changed twice is written once
 
   template <class Key>
-  void changed(const Key& key) { changes.insert(Change{std::string(kind_of(key)), key.str()}); }
+  void changed(const Key& key) {
+    changes.insert(Change{std::string(kind_of(key)), key.str()});
+  }
 
   // The record, noted as changed; nullptr where there is none.
   template <class Key, class Value>

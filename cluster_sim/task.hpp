@@ -35,16 +35,16 @@ struct PlacementStrategy {
 // What placement must know of a task definition revision, with the overrides of the call already in.
 struct TaskRequirements {
   std::string task_definition_arn;
-  bool awsvpc = false;                 // needs a network interface of its own
-  int cpu = 0, memory_mib = 0;         // reserved on the instance, or the Fargate size
+  bool awsvpc = false;          // needs a network interface of its own
+  int cpu = 0, memory_mib = 0;  // reserved on the instance, or the Fargate size
   std::vector<HostPort> ports;
-  std::vector<std::string> attributes; // requiresAttributes: "name" or "name=value"
+  std::vector<std::string> attributes;  // requiresAttributes: "name" or "name=value"
   std::vector<PlacementConstraint> constraints;
-  std::vector<std::string> containers; // names, in the definition's order
+  std::vector<std::string> containers;  // names, in the definition's order
   std::vector<bool> essential;
 };
 
-struct CapacityShare {  // an item of a capacity provider strategy
+struct CapacityShare {   // an item of a capacity provider strategy
   std::string provider;  // FARGATE, FARGATE_SPOT
   int base = 0, weight = 0;
 };
@@ -54,16 +54,16 @@ struct RunTask {
   TaskRequirements requirements;
   int count = 1;
   LaunchType launch_type = LaunchType::ec2;
-  std::vector<CapacityShare> capacity;  // in place of launch_type where not empty
+  std::vector<CapacityShare> capacity;         // in place of launch_type where not empty
   std::vector<ContainerInstanceId> instances;  // StartTask: exactly there, one task each
   std::vector<PlacementConstraint> constraints;
   std::vector<PlacementStrategy> strategy;
   std::vector<SubnetId> subnets;
   std::vector<SecurityGroupId> security_groups;
-  std::string group;       // "family:<family>" by default
+  std::string group;  // "family:<family>" by default
   std::string started_by;
   Tags tags;
-  std::string document;    // the service's own JSON, carried and not understood: overrides, roles, enableExecuteCommand, ...
+  std::string document;  // the service's own JSON, carried and not understood: overrides, roles, enableExecuteCommand, ...
 };
 
 struct ContainerState {
@@ -106,8 +106,9 @@ struct Task {
 };
 
 struct Failure {
-  std::string arn;     // of the container instance; empty where there is none
-  std::string reason;  // RESOURCE:CPU, RESOURCE:MEMORY, RESOURCE:PORTS, RESOURCE:ENI, AGENT, LOCATION, ATTRIBUTE, MISSING, INACTIVE, ...
+  std::string arn;  // of the container instance; empty where there is none
+  std::string
+      reason;  // RESOURCE:CPU, RESOURCE:MEMORY, RESOURCE:PORTS, RESOURCE:ENI, AGENT, LOCATION, ATTRIBUTE, MISSING, INACTIVE, ...
   std::string detail;
 };
 struct RunTaskResult {
@@ -118,12 +119,23 @@ struct RunTaskResult {
 // What the runtime reports of a task.
 struct PullStarted {};
 struct PullStopped {};
-struct ContainerStarted { std::string container, runtime_id; };
-struct ContainerExited { std::string container; int exit_code = 0; std::string reason; };
+struct ContainerStarted {
+  std::string container, runtime_id;
+};
+struct ContainerExited {
+  std::string container;
+  int exit_code = 0;
+  std::string reason;
+};
 struct TaskRunning {};
-struct TaskFailedToStart { std::string reason, container; };
+struct TaskFailedToStart {
+  std::string reason, container;
+};
 struct TaskGone {};  // everything that was made for it is gone
-struct HealthChanged { std::string container, status; };
-using TaskEvent = std::variant<PullStarted, PullStopped, ContainerStarted, ContainerExited, TaskRunning, TaskFailedToStart, TaskGone, HealthChanged>;
+struct HealthChanged {
+  std::string container, status;
+};
+using TaskEvent = std::variant<PullStarted, PullStopped, ContainerStarted, ContainerExited, TaskRunning, TaskFailedToStart,
+                               TaskGone, HealthChanged>;
 
 }  // namespace berth::cluster_sim

@@ -91,7 +91,8 @@ struct Apply {
     container->exit_code = event.exit_code;
     container->reason = event.reason;
     const bool all_ended = std::ranges::all_of(task.containers, [](const auto& c) { return c.last_status == "STOPPED"; });
-    if (container->essential || all_ended) want_stop(state, now, task, "EssentialContainerExited", "Essential container in task exited");
+    if (container->essential || all_ended)
+      want_stop(state, now, task, "EssentialContainerExited", "Essential container in task exited");
     if (all_ended) advance(state, now, task, TaskStatus::deprovisioning);
   }
   void operator()(const TaskFailedToStart& event) const {

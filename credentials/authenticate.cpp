@@ -48,7 +48,8 @@ bool still_valid(const Identities& identities, const Principal& principal) {
   return role && principal.unique_id == role->id + ":" + principal.session_name && principal.issued_at >= role->revoked_before;
 }
 
-Signed<Claim> temporary(const Identities& identities, const SessionTokens& tokens, const Authorization& authorization, TimePoint now) {
+Signed<Claim> temporary(const Identities& identities, const SessionTokens& tokens, const Authorization& authorization,
+                        TimePoint now) {
   auto session = tokens.open(authorization.session_token, now);
   if (!session && session.error() == TokenError::expired) {
     return refuse(SignatureErrorCode::expired_token, "The security token included in the request is expired");
@@ -64,9 +65,11 @@ Signed<Authenticated> authenticate(const Identities& identities, const SessionTo
                                    const VerifyOptions& options, TimePoint now) {
   auto authorization = read_authorization(request);
   if (!authorization) return std::unexpected(authorization.error());
-  auto claim = authorization->session_token.empty() ? long_term(identities, *authorization) : temporary(identities, tokens, *authorization, now);
+  auto claim = authorization->session_token.empty() ? long_term(identities, *authorization)
+                                                    : temporary(identities, tokens, *authorization, now);
   if (!claim) return std::unexpected(claim.error());
-  if (auto verified = verify(request, *authorization, claim->secret, options, now); !verified) return std::unexpected(verified.error());
+  if (auto verified = verify(request, *authorization, claim->secret, options, now); !verified)
+    return std::unexpected(verified.error());
   return Authenticated{std::move(claim->principal), std::move(authorization->region), std::move(authorization->service)};
 }
 

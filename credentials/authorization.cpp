@@ -76,9 +76,7 @@ class Authorization {
 
   // A resource policy that names the user or the session itself, or everyone, grants past boundary and session policies; one
   // that names a role grants to the role, and its sessions stay within theirs.
-  bool limited_by_boundaries() const {
-    return request_.principal.kind == Principal::Kind::assumed_role && resource_names_role_;
-  }
+  bool limited_by_boundaries() const { return request_.principal.kind == Principal::Kind::assumed_role && resource_names_role_; }
 
   Answer ask_identity_policies() {
     Answer answer;
@@ -134,7 +132,8 @@ class Authorization {
     bool role_only = !statement.not_principal;
     for (const auto& entry : statement.principals) {
       const bool direct = entry.mentions(request_.principal) == Mention::directly;
-      if (direct && entry.value != request_.principal.role_arn && entry.kind != PrincipalEntry::Kind::unique_id) role_only = false;
+      if (direct && entry.value != request_.principal.role_arn && entry.kind != PrincipalEntry::Kind::unique_id)
+        role_only = false;
     }
     return role_only;
   }
@@ -162,7 +161,9 @@ class Authorization {
     }
   }
 
-  StatementRef open_to_all() const { return {request_.resource_policy_name + ": none, open to all", std::string(kResourceType), "", 0}; }
+  StatementRef open_to_all() const {
+    return {request_.resource_policy_name + ": none, open to all", std::string(kResourceType), "", 0};
+  }
 
   static Decision allowed(StatementRef by) {
     Decision decision;
@@ -197,7 +198,9 @@ class Authorization {
 
 }  // namespace
 
-Decision authorize(const Identities& identities, const AccessRequest& request) { return Authorization(identities, request).decide(); }
+Decision authorize(const Identities& identities, const AccessRequest& request) {
+  return Authorization(identities, request).decide();
+}
 
 std::string denial_message(const AccessRequest& request, const Decision& decision) {
   const auto& principal = request.principal;
@@ -206,7 +209,8 @@ std::string denial_message(const AccessRequest& request, const Decision& decisio
   if (request.resource != "*") text += " on resource: " + request.resource;
   const auto& type = decision.denying_policy_type;
   const bool vowel = !type.empty() && std::string_view("aeiou").contains(type.front());
-  if (decision.reason == Decision::Reason::explicitly_denied) return text + " with an explicit deny in " + (vowel ? "an " : "a ") + type;
+  if (decision.reason == Decision::Reason::explicitly_denied)
+    return text + " with an explicit deny in " + (vowel ? "an " : "a ") + type;
   return text + fmt::format(" because no {} allows the {} action", type, request.action);
 }
 

@@ -15,15 +15,15 @@ namespace berth::credentials {
 
 struct AccessRequest {
   Principal principal;
-  std::string action;              // "ecs:RunTask"
-  std::string resource = "*";      // an ARN, or "*"
+  std::string action;          // "ecs:RunTask"
+  std::string resource = "*";  // an ARN, or "*"
   // Condition keys beyond those that follow from the principal and `now`; keys ignore case, values may be several.
   std::multimap<std::string, std::string> conditions;
   // The resource's own policy, where it has one. `resource_policy_decides`: without an identity policy's allow the resource
   // policy's suffices (same account), and with no resource policy at all access is as `open_without_resource_policy` says
   // (EFS: a file system without a policy is open to every client).
   std::optional<std::string> resource_policy;
-  PolicyPtr compiled_resource_policy;  // the same, parsed once by its keeper; goes before `resource_policy`
+  PolicyPtr compiled_resource_policy;                    // the same, parsed once by its keeper; goes before `resource_policy`
   std::string resource_policy_name = "resource policy";  // what StatementRef calls it: "file system policy"
   bool open_without_resource_policy = false;
   TimePoint now{};

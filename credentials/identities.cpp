@@ -26,7 +26,8 @@ std::unexpected<Error> no_such(std::string_view kind, std::string_view name) {
 }
 
 template <class T>
-Result<> edit_record(Identities::Records<T>& records, std::string_view key, const Identities::Edit<T>& edit, std::string_view kind) {
+Result<> edit_record(Identities::Records<T>& records, std::string_view key, const Identities::Edit<T>& edit,
+                     std::string_view kind) {
   const auto found = records.find(key);
   if (found == records.end()) return no_such(kind, key);
   T copy = *found->second;
@@ -94,7 +95,9 @@ Identities::KeyOwner Identities::administrator() const {
 }
 
 int Identities::attachment_count(std::string_view policy_arn) const {
-  const auto attached = [key = std::string(policy_arn)](const auto& entry) { return entry.second->attached_policies.contains(key); };
+  const auto attached = [key = std::string(policy_arn)](const auto& entry) {
+    return entry.second->attached_policies.contains(key);
+  };
   return static_cast<int>(std::ranges::count_if(users_, attached) + std::ranges::count_if(roles_, attached));
 }
 
@@ -109,7 +112,9 @@ std::vector<Change> Identities::take_changes() {
   return changes;
 }
 
-void Identities::note(std::string_view kind, std::string_view key) { changes_.insert(Change{std::string(kind), std::string(key)}); }
+void Identities::note(std::string_view kind, std::string_view key) {
+  changes_.insert(Change{std::string(kind), std::string(key)});
+}
 
 void Identities::index_keys(const User& user) {
   for (const auto& [id, key] : user.access_keys) user_of_key_.insert_or_assign(id, user.name);
@@ -193,7 +198,8 @@ Result<> Identities::destroy_user(std::string_view name) {
   if (!user) return no_such("user", name);
   if (!user->access_keys.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must delete access keys first.");
   if (!user->inline_policies.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must delete policies first.");
-  if (!user->attached_policies.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must detach all policies first.");
+  if (!user->attached_policies.empty())
+    return fail(Code::failed_precondition, "Cannot delete entity, must detach all policies first.");
   note(kUserKind, name);
   users_.erase(users_.find(name));
   return {};
@@ -206,7 +212,8 @@ Result<> Identities::destroy_role(std::string_view name) {
   if (std::ranges::any_of(instance_profiles_, holds_it)) {
     return fail(Code::failed_precondition, "Cannot delete entity, must remove roles from instance profile first.");
   }
-  if (!role->attached_policies.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must detach all policies first.");
+  if (!role->attached_policies.empty())
+    return fail(Code::failed_precondition, "Cannot delete entity, must detach all policies first.");
   if (!role->inline_policies.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must delete policies first.");
   note(kRoleKind, name);
   roles_.erase(roles_.find(name));
@@ -222,7 +229,8 @@ Result<> Identities::destroy_policy(std::string_view arn) {
   }
   if (policy->versions.size() > 1) {
     return fail(Code::failed_precondition,
-                "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version "
+                "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The "
+                "default version "
                 "is deleted with the policy.");
   }
   note(kPolicyKind, arn);
@@ -233,7 +241,8 @@ Result<> Identities::destroy_policy(std::string_view arn) {
 Result<> Identities::destroy_instance_profile(std::string_view name) {
   const auto* profile = find_instance_profile(name);
   if (!profile) return fail(Code::not_found, "Instance Profile {} cannot be found.", name);
-  if (!profile->role.empty()) return fail(Code::failed_precondition, "Cannot delete entity, must remove roles from instance profile first.");
+  if (!profile->role.empty())
+    return fail(Code::failed_precondition, "Cannot delete entity, must remove roles from instance profile first.");
   note(kInstanceProfileKind, name);
   instance_profiles_.erase(instance_profiles_.find(name));
   return {};

@@ -78,7 +78,7 @@ struct ManagedPolicy {
   Tags tags;
   std::map<int, PolicyVersion> versions;  // 1 is `v1`
   int default_version = 1;
-  int next_version = 2;  // version numbers are not used twice
+  int next_version = 2;      // version numbers are not used twice
   bool aws_managed = false;  // built in, can't be changed, not stored
 
   const PolicyPtr& document() const { return versions.at(default_version).policy; }

@@ -11,7 +11,9 @@ using Json = nlohmann::json;
 constexpr int kFormat = 1;
 
 std::int64_t micros(TimePoint time) { return time.time_since_epoch().count(); }
-TimePoint time_at(const Json& json, const char* key) { return TimePoint(std::chrono::microseconds(json.at(key).get<std::int64_t>())); }
+TimePoint time_at(const Json& json, const char* key) {
+  return TimePoint(std::chrono::microseconds(json.at(key).get<std::int64_t>()));
+}
 
 Json documents(const std::map<std::string, PolicyPtr>& policies) {
   Json json = Json::object();
@@ -35,8 +37,9 @@ std::map<std::string, PolicyPtr> policies_from(const Json& json) {
 // What all four kinds have.
 template <class T>
 Json common_to_json(const T& record) {
-  return {{"format", kFormat}, {"name", record.name}, {"path", record.path}, {"id", record.id},
-          {"arn", record.arn}, {"created", micros(record.created)}, {"tags", record.tags}};
+  return {{"format", kFormat},  {"name", record.name}, {"path", record.path},
+          {"id", record.id},    {"arn", record.arn},   {"created", micros(record.created)},
+          {"tags", record.tags}};
 }
 
 template <class T>
@@ -56,7 +59,8 @@ Json to_json(const User& user) {
   Json json = common_to_json(user);
   json["access_keys"] = Json::array();
   for (const auto& [id, key] : user.access_keys) {
-    json["access_keys"].push_back({{"id", id}, {"secret", std::string(key.secret.reveal())}, {"active", key.active}, {"created", micros(key.created)}});
+    json["access_keys"].push_back(
+        {{"id", id}, {"secret", std::string(key.secret.reveal())}, {"active", key.active}, {"created", micros(key.created)}});
   }
   json["inline_policies"] = documents(user.inline_policies);
   json["attached_policies"] = user.attached_policies;
@@ -68,7 +72,8 @@ User user_from(const Json& json) {
   auto user = common_from_json<User>(json);
   for (const auto& key : json.at("access_keys")) {
     auto id = key.at("id").get<std::string>();
-    user.access_keys.emplace(id, AccessKey{id, Secret(key.at("secret").get<std::string>()), key.at("active").get<bool>(), time_at(key, "created")});
+    user.access_keys.emplace(
+        id, AccessKey{id, Secret(key.at("secret").get<std::string>()), key.at("active").get<bool>(), time_at(key, "created")});
   }
   user.inline_policies = policies_from(json.at("inline_policies"));
   json.at("attached_policies").get_to(user.attached_policies);
@@ -108,7 +113,8 @@ Json to_json(const ManagedPolicy& policy) {
   json["next_version"] = policy.next_version;
   json["versions"] = Json::array();
   for (const auto& [number, version] : policy.versions) {
-    json["versions"].push_back({{"number", number}, {"created", micros(version.created)}, {"document", version.policy->document()}});
+    json["versions"].push_back(
+        {{"number", number}, {"created", micros(version.created)}, {"document", version.policy->document()}});
   }
   return json;
 }
@@ -120,8 +126,9 @@ ManagedPolicy policy_record_from(const Json& json) {
   json.at("default_version").get_to(policy.default_version);
   json.at("next_version").get_to(policy.next_version);
   for (const auto& version : json.at("versions")) {
-    policy.versions.emplace(version.at("number").get<int>(),
-                            PolicyVersion{policy_from(version.at("document"), PolicyKind::identity), time_at(version, "created")});
+    policy.versions.emplace(
+        version.at("number").get<int>(),
+        PolicyVersion{policy_from(version.at("document"), PolicyKind::identity), time_at(version, "created")});
   }
   if (!policy.versions.contains(policy.default_version)) throw std::runtime_error("the default version is missing");
   return policy;
@@ -159,11 +166,16 @@ std::optional<std::string> encode(const Identities& identities, const Change& ch
 Result<> restore(Identities& identities, std::string_view kind, std::string_view key, std::string_view text) {
   try {
     const Json json = Json::parse(text);
-    if (kind == kUserKind) identities.restore(user_from(json));
-    else if (kind == kRoleKind) identities.restore(role_from(json));
-    else if (kind == kPolicyKind) identities.restore(policy_record_from(json));
-    else if (kind == kInstanceProfileKind) identities.restore(profile_from(json));
-    else return fail(Code::invalid_argument, "`{}` is not a kind of identity record", kind);
+    if (kind == kUserKind)
+      identities.restore(user_from(json));
+    else if (kind == kRoleKind)
+      identities.restore(role_from(json));
+    else if (kind == kPolicyKind)
+      identities.restore(policy_record_from(json));
+    else if (kind == kInstanceProfileKind)
+      identities.restore(profile_from(json));
+    else
+      return fail(Code::invalid_argument, "`{}` is not a kind of identity record", kind);
     return {};
   } catch (const std::exception& error) {
     return fail(Code::invalid_argument, "the record `{}` `{}` is damaged: {}", kind, key, error.what());

@@ -32,7 +32,7 @@ Ino InodeTable::ino_of(std::uint32_t slot, const InodeRecord& record) {
 }
 
 Result<> InodeTable::create(UniqueFd root) {
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstat(root.get(), &attributes) != 0) return fail_errno(errno, "root directory of the mount");
   if (auto grown = slots_.grow(); !grown) return grown;
   for (std::uint32_t slot = slots_.size(); slot-- > 1;) free_.push_back(slot);

@@ -84,8 +84,8 @@ class InodeTable {
   const MountNumber mount_;
   DescriptorCache& cache_;
   Coherence& coherence_;
-  UniqueFd mount_point_;        // open_by_handle_at wants one that is not O_PATH
-  std::uint64_t device_ = 0;    // of the root: handles of others need another mount point
+  UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH
+  std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;
 
   mutable std::mutex mutex_;

@@ -20,8 +20,8 @@ class LockWaiters {
   struct Waiter {
     InodeKey key;
     MountNumber mount = 0;
-    std::function<bool()> attempt;       // true: it has replied
-    std::function<void(int)> give_up;    // replies this errno
+    std::function<bool()> attempt;     // true: it has replied
+    std::function<void(int)> give_up;  // replies this errno
   };
 
   // Not tried before arm(), so that the caller can first tell libfuse how to interrupt it.

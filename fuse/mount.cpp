@@ -170,7 +170,7 @@ Result<> Mount::replay() {
   if (size >= sizeof(RequestHead)) {
     auto init = header_->init;
     std::memcpy(init.data() + offsetof(RequestHead, unique), &kReplayUnique, sizeof(kReplayUnique));
-    struct fuse_buf buffer {};
+    struct fuse_buf buffer{};
     buffer.size = size;
     buffer.mem = init.data();
     fuse_session_process_buf(session_, &buffer);
@@ -217,7 +217,7 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
   }
   current = {head.unique & ~kResentBit, (head.unique & kResentBit) != 0, worker % MountHeader::kWorkersMax};
   operations_.fetch_add(1, std::memory_order_relaxed);
-  struct fuse_buf buffer {};
+  struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
   fuse_session_process_buf(session_, &buffer);

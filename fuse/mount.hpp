@@ -104,7 +104,7 @@ class Mount {
   std::optional<OpenFiles> opens_;
   std::optional<FileSystem> files_;
   struct fuse_session* session_ = nullptr;
-  int device_ = -1;  // the session's
+  int device_ = -1;               // the session's
   std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> epochs_ = false;

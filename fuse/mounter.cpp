@@ -63,8 +63,7 @@ Result<UniqueFd> make_detached_mount(int device, const MountId& id, bool check_p
   const auto flag = [&](const char* key) { return fsconfig(context.get(), FSCONFIG_SET_FLAG, key, nullptr, 0) == 0; };
   const bool configured = set("source", id.str().empty() ? "berth" : id.str()) && set("subtype", "berth") &&
                           set("fd", std::to_string(device)) && set("rootmode", "40000") && set("user_id", "0") &&
-                          set("group_id", "0") && flag("allow_other") &&
-                          (!check_permissions || flag("default_permissions")) &&
+                          set("group_id", "0") && flag("allow_other") && (!check_permissions || flag("default_permissions")) &&
                           fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
   if (!configured) return fail_errno(errno, "configuring the fuse mount");
   UniqueFd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV));

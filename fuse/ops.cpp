@@ -41,7 +41,7 @@ void op_init(void* data, struct fuse_conn_info* connection) {
 
 // No extended attributes, as with EFS: ENOSYS once, and the kernel stops asking for them on every write.
 struct fuse_lowlevel_ops operations() {
-  struct fuse_lowlevel_ops ops {};
+  struct fuse_lowlevel_ops ops{};
   ops.init = op_init;
   add_name_operations(ops);
   add_data_operations(ops);

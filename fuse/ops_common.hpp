@@ -27,7 +27,7 @@ inline void reply(fuse_req_t req, Ino ino, const Answer<struct stat>& answer) {
 }
 
 inline struct fuse_entry_param entry_param(Mount& mount, Ino parent, const Entry& entry) {
-  struct fuse_entry_param param {};
+  struct fuse_entry_param param{};
   param.ino = entry.ino;
   param.attr = entry.attributes;
   param.attr_timeout = mount.attribute_timeout(entry.ino);

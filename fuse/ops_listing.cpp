@@ -22,7 +22,7 @@ class Listing {
       : req_(req), mount_(mount_of(req)), directory_(directory), plus_(plus), buffer_(size) {}
 
   bool add(const FileSystem::Name& name) {
-    struct fuse_entry_param param {};
+    struct fuse_entry_param param{};
     param.attr.st_ino = name.number;
     param.attr.st_mode = name.type;
     const bool dots = std::strcmp(name.name, ".") == 0 || std::strcmp(name.name, "..") == 0;

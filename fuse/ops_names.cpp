@@ -10,7 +10,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
   const auto found = mount.files().lookup(caller_of(req), parent, name);
   if (found || found.error() != Errno{ENOENT}) return reply(req, parent, found);
-  struct fuse_entry_param missing {};  // ino 0: the kernel may remember that there is nothing
+  struct fuse_entry_param missing{};  // ino 0: the kernel may remember that there is nothing
   missing.entry_timeout = mount.entry_timeout(parent);
   if (missing.entry_timeout == 0) return reply_errno(req, Errno{ENOENT});
   fuse_reply_entry(req, &missing);
@@ -96,8 +96,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
   reply(req, mount.files().remove_directory(caller_of(req), parent, name, attempt));
 }
 
-void op_rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
-               unsigned flags) {
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name, unsigned flags) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
   reply(req, mount.files().rename(caller_of(req), parent, name, new_parent, new_name, flags, attempt));
@@ -109,9 +108,7 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino) {
   fuse_reply_statfs(req, &*statistics);
 }
 
-void op_access(fuse_req_t req, fuse_ino_t ino, int mask) {
-  reply(req, mount_of(req).files().access(caller_of(req), ino, mask));
-}
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask) { reply(req, mount_of(req).files().access(caller_of(req), ino, mask)); }
 
 }  // namespace
 

@@ -20,8 +20,7 @@ constexpr int kLockRetryMilliseconds = 250;
 
 }  // namespace
 
-Reactor::Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone)
-    : waiters_(waiters), gone_(std::move(gone)) {}
+Reactor::Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone) : waiters_(waiters), gone_(std::move(gone)) {}
 
 Reactor::~Reactor() { stop(); }
 
@@ -29,7 +28,7 @@ Result<> Reactor::start(unsigned workers) {
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
   stop_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll_ || !stop_) return fail_errno(errno, "event loop of the share");
-  struct epoll_event event {};
+  struct epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kStop;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) return fail_errno(errno, "event loop of the share");
@@ -43,7 +42,7 @@ void Reactor::stop() {
 }
 
 Result<> Reactor::add(std::shared_ptr<Mount> mount) {
-  struct epoll_event event {};
+  struct epoll_event event{};
   event.events = EPOLLIN | EPOLLONESHOT;
   event.data.u64 = mount->number();
   const int device = mount->device();
@@ -78,7 +77,7 @@ void Reactor::work(unsigned worker) {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
   std::vector<std::byte> buffer(kBufferBytes);
   while (true) {
-    struct epoll_event event {};
+    struct epoll_event event{};
     const int ready = epoll_wait(epoll_.get(), &event, 1, waiters_.empty() ? -1 : kLockRetryMilliseconds);
     if (ready == 0) waiters_.wake_all();
     if (ready <= 0) continue;
@@ -92,7 +91,7 @@ void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned wor
   if (!mount) return;
   const auto size = mount->receive(buffer);
   if (!size) return gone_(number);
-  struct epoll_event again {};
+  struct epoll_event again{};
   again.events = EPOLLIN | EPOLLONESHOT;
   again.data.u64 = number;
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount->device(), &again);

@@ -19,7 +19,7 @@ namespace {
 
 // As many descriptors as pay, but never so many that open files find none left.
 std::size_t cached_descriptors() {
-  struct rlimit limit {};
+  struct rlimit limit{};
   const bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0;
   return std::clamp<std::size_t>(known ? limit.rlim_cur / 4 : 0, 64, 4096);
 }

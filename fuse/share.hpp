@@ -45,9 +45,9 @@ struct CreationInfo {
 
 struct MountSpec {
   MountId id;
-  std::string backing_directory;          // of the file system, absolute; on ext4, xfs, btrfs, tmpfs, ...
-  std::string root = "/";                 // inside the file system; can't be left by anything the mount does
-  std::optional<CreationInfo> creation;   // make `root` where it is missing; without it a missing root is Code::not_found
+  std::string backing_directory;         // of the file system, absolute; on ext4, xfs, btrfs, tmpfs, ...
+  std::string root = "/";                // inside the file system; can't be left by anything the mount does
+  std::optional<CreationInfo> creation;  // make `root` where it is missing; without it a missing root is Code::not_found
   std::optional<PosixUser> identity;
   Rights rights;
 };

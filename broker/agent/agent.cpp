@@ -37,22 +37,24 @@ void find_role(const Control& c, Machine& machine) {
   const auto* profile = c.identities->find_instance_profile(name);
   const auto* role = profile ? c.identities->find_role(profile->role) : nullptr;
   if (!role) {
-    machine.no_role = fmt::format("NoCredentialProviders: instance profile `{}` {}", name, profile ? "has no role" : "does not exist");
+    machine.no_role =
+        fmt::format("NoCredentialProviders: instance profile `{}` {}", name, profile ? "has no role" : "does not exist");
     return;
   }
   const std::string& session = machine.instance.id.str();
-  machine.role = Principal{.kind = Principal::Kind::assumed_role,
-                           .account = machine.settings.account,
-                           .arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", machine.settings.account, role->name, session),
-                           .unique_id = role->id + ":" + session,
-                           .name = role->name,
-                           .access_key_id = {},
-                           .role_arn = role->arn,
-                           .session_name = session,
-                           .session_tags = {},
-                           .session_policies = {},
-                           .issued_at = c.now,
-                           .expires_at = c.now + kRoleSession};
+  machine.role =
+      Principal{.kind = Principal::Kind::assumed_role,
+                .account = machine.settings.account,
+                .arn = fmt::format("arn:aws:sts::{}:assumed-role/{}/{}", machine.settings.account, role->name, session),
+                .unique_id = role->id + ":" + session,
+                .name = role->name,
+                .access_key_id = {},
+                .role_arn = role->arn,
+                .session_name = session,
+                .session_tags = {},
+                .session_policies = {},
+                .issued_at = c.now,
+                .expires_at = c.now + kRoleSession};
 }
 
 // nullopt: gone, not running, or without an agent.
@@ -114,7 +116,9 @@ void SimulatedAgent::register_instance(const InstanceId& id) {
 }
 
 void SimulatedAgent::refused(const InstanceId& id, const std::string& cluster, const std::string& why) {
-  parts_.plane.apply([&](Control& c) { c.cluster.instance_console(id, "ecs-agent: unable to register as a container instance with ECS: " + why); });
+  parts_.plane.apply([&](Control& c) {
+    c.cluster.instance_console(id, "ecs-agent: unable to register as a container instance with ECS: " + why);
+  });
   log::warning("agent could not register its instance", {{"instance", id.str()}, {"cluster", cluster}, {"error", why}});
   if (!parts_.after) return;
   {

@@ -30,7 +30,8 @@ class SimulatedAgent {
     control::ControlPlane& plane;
     // A call inside the daemon, authorized as the principal's: api::Dispatcher::call.
     std::function<api::Outcome<api::Json>(const credentials::Principal&, const std::string& service, const std::string& operation,
-                                          const api::Json& input)> call;
+                                          const api::Json& input)>
+        call;
     // Runs the function once, later, on any thread. Empty: a refused agent waits for a reboot.
     std::function<void(std::chrono::seconds, std::function<void()>)> after;
   };

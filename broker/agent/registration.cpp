@@ -58,24 +58,30 @@ Json integer(const char* name, int value) {
   return {{"name", name}, {"type", "INTEGER"}, {"integerValue", value}, {"longValue", 0}, {"doubleValue", 0.0}};
 }
 Json ports(const char* name, const std::vector<std::string>& values) {
-  return {{"name", name}, {"type", "STRINGSET"}, {"integerValue", 0}, {"longValue", 0}, {"doubleValue", 0.0}, {"stringSetValue", values}};
+  return {{"name", name},   {"type", "STRINGSET"}, {"integerValue", 0},
+          {"longValue", 0}, {"doubleValue", 0.0},  {"stringSetValue", values}};
 }
 
 }  // namespace
 
-int usable_memory_mib(const cluster_sim::InstanceType& type) { return static_cast<int>(static_cast<long>(type.memory_mib) * 7985 / 8192); }
+int usable_memory_mib(const cluster_sim::InstanceType& type) {
+  return static_cast<int>(static_cast<long>(type.memory_mib) * 7985 / 8192);
+}
 
 Json registration_input(const cluster_sim::Instance& instance, const cluster_sim::Settings& settings, const EcsConfig& config) {
   const cluster_sim::InstanceType& type = *cluster_sim::find_instance_type(instance.type);
-  const Json document{{"instanceId", instance.id.str()},     {"instanceType", instance.type},       {"imageId", instance.image_id},
-                      {"accountId", settings.account},       {"region", settings.region},           {"availabilityZone", instance.zone},
-                      {"architecture", "x86_64"},            {"pendingTime", to_iso8601(instance.launched)}, {"version", "2017-09-30"}};
+  const Json document{{"instanceId", instance.id.str()}, {"instanceType", instance.type},
+                      {"imageId", instance.image_id},    {"accountId", settings.account},
+                      {"region", settings.region},       {"availabilityZone", instance.zone},
+                      {"architecture", "x86_64"},        {"pendingTime", to_iso8601(instance.launched)},
+                      {"version", "2017-09-30"}};
   const int memory = std::max(0, usable_memory_mib(type) - config.reserved_memory_mib);
   return {{"cluster", config.cluster},
           {"instanceIdentityDocument", document.dump()},
           {"instanceIdentityDocumentSignature", ""},
-          {"totalResources", {integer("CPU", static_cast<int>(type.vcpus) * 1024), integer("MEMORY", memory),
-                              ports("PORTS", {"22", "2375", "2376", "51678", "51679"}), ports("PORTS_UDP", {})}},
+          {"totalResources",
+           {integer("CPU", static_cast<int>(type.vcpus) * 1024), integer("MEMORY", memory),
+            ports("PORTS", {"22", "2375", "2376", "51678", "51679"}), ports("PORTS_UDP", {})}},
           {"versionInfo", {{"agentVersion", kAgentVersion}, {"agentHash", "berth"}, {"dockerVersion", "DockerVersion: none"}}},
           {"attributes", attributes(config)}};
 }

@@ -13,6 +13,7 @@ inline constexpr std::string_view kAgentVersion = "1.105.1";  // the one whose b
 // the same share is assumed.
 int usable_memory_mib(const cluster_sim::InstanceType& type);
 
-api::Json registration_input(const cluster_sim::Instance& instance, const cluster_sim::Settings& settings, const EcsConfig& config);
+api::Json registration_input(const cluster_sim::Instance& instance, const cluster_sim::Settings& settings,
+                             const EcsConfig& config);
 
 }  // namespace berth::agent

@@ -11,9 +11,9 @@ namespace berth {
 struct Arn {
   std::string partition = "aws";
   std::string service;
-  std::string region;   // empty for global services
-  std::string account;  // empty for S3
-  std::string resource; // may hold `:` and `/`
+  std::string region;    // empty for global services
+  std::string account;   // empty for S3
+  std::string resource;  // may hold `:` and `/`
 
   std::string str() const;
   // The part of `resource` behind the first `/` or `:`; all of it where there is neither.

@@ -16,8 +16,11 @@ Parts parts_of(TimePoint time) {
   const auto days = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{days};
   const std::chrono::hh_mm_ss clock{std::chrono::floor<std::chrono::seconds>(time - days)};
-  return {static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-          static_cast<unsigned>(clock.hours().count()), static_cast<unsigned>(clock.minutes().count()),
+  return {static_cast<int>(date.year()),
+          static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()),
+          static_cast<unsigned>(clock.hours().count()),
+          static_cast<unsigned>(clock.minutes().count()),
           static_cast<unsigned>(clock.seconds().count())};
 }
 
@@ -45,9 +48,7 @@ bool take_char(std::string_view& text, char wanted) {
 
 }  // namespace
 
-TimePoint SystemClock::now() const {
-  return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-}
+TimePoint SystemClock::now() const { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
 std::string to_iso8601(TimePoint time) { return print(time, "%04d-%02u-%02uT%02u:%02u:%02uZ"); }
 std::string to_amz_date(TimePoint time) { return print(time, "%04d%02u%02uT%02u%02u%02uZ"); }

@@ -1,8 +1,8 @@
 // Chance comes in as an argument too: the daemon hands out the kernel's, tests and the simulator a seeded generator.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>

@@ -5,7 +5,8 @@ namespace berth {
 Result<std::span<std::byte>> VolatileSurvival::region(std::string_view name, std::size_t size) {
   const std::scoped_lock lock(mutex_);
   auto& bytes = regions_.try_emplace(std::string{name}, size).first->second;
-  if (bytes.size() < size) return fail(Code::invalid_argument, "memory region `{}` has {} bytes, not {}", name, bytes.size(), size);
+  if (bytes.size() < size)
+    return fail(Code::invalid_argument, "memory region `{}` has {} bytes, not {}", name, bytes.size(), size);
   return std::span{bytes}.first(size);
 }
 

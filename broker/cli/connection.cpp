@@ -37,7 +37,8 @@ Result<store::AdministratorCredentials> read_administrator(const std::string& st
 
 Result<AdminAnswer> admin(const std::string& state_directory, const std::string& method, const std::string& target,
                           std::chrono::milliseconds timeout) {
-  http::Client client = http::Client::unix_socket(store::StateDirectory{state_directory}.admin_socket(), {.read_timeout = timeout});
+  http::Client client =
+      http::Client::unix_socket(store::StateDirectory{state_directory}.admin_socket(), {.read_timeout = timeout});
   auto response = client.request(method, target, {}, "");
   if (!response) {
     return fail(Code::unavailable, "no daemon answers in `{}`: start it with `berth up` ({})", state_directory,

@@ -14,8 +14,11 @@ namespace berth::cli {
 class LogReader {
  public:
   LogReader(std::string state_directory, std::string task, std::string container, bool timestamps, std::string prefix)
-      : state_directory_(std::move(state_directory)), task_(std::move(task)), container_(std::move(container)),
-        timestamps_(timestamps), prefix_(std::move(prefix)) {}
+      : state_directory_(std::move(state_directory)),
+        task_(std::move(task)),
+        container_(std::move(container)),
+        timestamps_(timestamps),
+        prefix_(std::move(prefix)) {}
 
   // Prints what is new, waiting up to `wait_ms` for it. True once the task has stopped and all is printed.
   Result<bool> step(int wait_ms);

@@ -52,7 +52,10 @@ Result<Json> definition_of(const RunOptions& options, const std::string& account
     if (equals == 0 || equals == std::string::npos) return fail(Code::invalid_argument, "`{}` is not NAME=value", variable);
     container["environment"].push_back({{"name", variable.substr(0, equals)}, {"value", variable.substr(equals + 1)}});
   }
-  Json definition{{"family", "berth-run"}, {"networkMode", "awsvpc"}, {"cpu", options.cpu}, {"memory", options.memory},
+  Json definition{{"family", "berth-run"},
+                  {"networkMode", "awsvpc"},
+                  {"cpu", options.cpu},
+                  {"memory", options.memory},
                   {"requiresCompatibilities", Json::array({options.launch_type})}};
   for (std::size_t i = 0; i < options.volumes.size(); ++i) {
     auto volume = parse_volume(options.volumes[i]);
@@ -149,7 +152,8 @@ class Session {
     const int wait_ms = readers.size() == 1 ? 1000 : 200;
     for (bool finished = false; !finished;) {
       if (interrupted.exchange(false)) {
-        if (auto stopped = call("StopTask", {{"cluster", options_.cluster}, {"task", arn}, {"reason", "interrupted"}}); !stopped) {
+        if (auto stopped = call("StopTask", {{"cluster", options_.cluster}, {"task", arn}, {"reason", "interrupted"}});
+            !stopped) {
           return fail(stopped.error());
         }
       }
@@ -189,7 +193,7 @@ Result<int> run(const RunOptions& options) {
   }
   auto status = daemon_status(options.state_directory);
   if (!status) return fail(status.error());
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { interrupted = true; };
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);

@@ -20,10 +20,14 @@ void put(Json& json, int value) { json = value; }
 void put(Json& json, unsigned value) { json = value; }
 void put(Json& json, TimePoint value) { json = value.time_since_epoch().count(); }
 template <class Tag>
-void put(Json& json, const Id<Tag>& value) { json = value.str(); }
+void put(Json& json, const Id<Tag>& value) {
+  json = value.str();
+}
 template <class T>
   requires std::is_enum_v<T>
-void put(Json& json, T value) { json = static_cast<int>(value); }
+void put(Json& json, T value) {
+  json = static_cast<int>(value);
+}
 template <class T>
 void put(Json& json, const std::optional<T>& value);
 template <class T>
@@ -44,10 +48,14 @@ void get(const Json& json, int& value) { value = json.get<int>(); }
 void get(const Json& json, unsigned& value) { value = json.get<unsigned>(); }
 void get(const Json& json, TimePoint& value) { value = TimePoint(std::chrono::microseconds(json.get<std::int64_t>())); }
 template <class Tag>
-void get(const Json& json, Id<Tag>& value) { value = Id<Tag>(json.get<std::string>()); }
+void get(const Json& json, Id<Tag>& value) {
+  value = Id<Tag>(json.get<std::string>());
+}
 template <class T>
   requires std::is_enum_v<T>
-void get(const Json& json, T& value) { value = static_cast<T>(json.get<int>()); }
+void get(const Json& json, T& value) {
+  value = static_cast<T>(json.get<int>());
+}
 template <class T>
 void get(const Json& json, std::optional<T>& value);
 template <class T>
@@ -74,14 +82,16 @@ void fields(R& r, auto&& f) {
 
 template <Of<Vpc> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("block", r.block), f("default", r.is_default), f("dns_support", r.dns_support), f("dns_hostnames", r.dns_hostnames);
+  f("id", r.id), f("block", r.block), f("default", r.is_default), f("dns_support", r.dns_support),
+      f("dns_hostnames", r.dns_hostnames);
   f("tags", r.tags);
 }
 
 // `used` is not here: it follows from the interfaces.
 template <Of<Subnet> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("vpc", r.vpc), f("zone", r.zone), f("zone_id", r.zone_id), f("block", r.block), f("map_public_ip", r.map_public_ip);
+  f("id", r.id), f("vpc", r.vpc), f("zone", r.zone), f("zone_id", r.zone_id), f("block", r.block),
+      f("map_public_ip", r.map_public_ip);
   f("tags", r.tags);
 }
 
@@ -104,26 +114,31 @@ void fields(R& r, auto&& f) {
 
 template <Of<LaunchTemplateData> R>
 void fields(R& r, auto&& f) {
-  f("image", r.image_id), f("type", r.instance_type), f("user_data", r.user_data), f("profile", r.instance_profile), f("key", r.key_name);
+  f("image", r.image_id), f("type", r.instance_type), f("user_data", r.user_data), f("profile", r.instance_profile),
+      f("key", r.key_name);
   f("spot", r.spot), f("security_groups", r.security_groups), f("document", r.document);
 }
 
 template <Of<LaunchTemplate> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("name", r.name), f("created", r.created), f("versions", r.versions), f("default", r.default_version), f("tags", r.tags);
+  f("id", r.id), f("name", r.name), f("created", r.created), f("versions", r.versions), f("default", r.default_version),
+      f("tags", r.tags);
 }
 
 template <Of<AutoScalingGroup::Activity> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("description", r.description), f("cause", r.cause), f("status", r.status), f("started", r.started), f("ended", r.ended);
+  f("id", r.id), f("description", r.description), f("cause", r.cause), f("status", r.status), f("started", r.started),
+      f("ended", r.ended);
 }
 
 template <Of<AutoScalingGroup> R>
 void fields(R& r, auto&& f) {
-  f("name", r.name), f("arn", r.arn), f("template", r.launch_template), f("version", r.launch_template_version), f("types", r.instance_types);
+  f("name", r.name), f("arn", r.arn), f("template", r.launch_template), f("version", r.launch_template_version),
+      f("types", r.instance_types);
   f("on_demand_base", r.on_demand_base), f("on_demand_percentage", r.on_demand_percentage), f("spot_pools", r.spot_pools);
   f("subnets", r.subnets), f("min", r.min_size), f("max", r.max_size), f("desired", r.desired), f("created", r.created);
-  f("protect", r.protect_new_instances), f("tags", r.tags), f("propagated_tags", r.propagated_tags), f("document", r.document), f("activities", r.activities);
+  f("protect", r.protect_new_instances), f("tags", r.tags), f("propagated_tags", r.propagated_tags), f("document", r.document),
+      f("activities", r.activities);
 }
 
 template <Of<Instance> R>
@@ -136,14 +151,18 @@ void fields(R& r, auto&& f) {
 
 template <Of<EcsCluster> R>
 void fields(R& r, auto&& f) {
-  f("name", r.name), f("arn", r.arn), f("status", r.status), f("providers", r.capacity_providers), f("document", r.document), f("tags", r.tags);
+  f("name", r.name), f("arn", r.arn), f("status", r.status), f("providers", r.capacity_providers), f("document", r.document),
+      f("tags", r.tags);
 }
 
 template <Of<ContainerInstance> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("cluster", r.cluster), f("arn", r.arn), f("instance", r.ec2_instance), f("zone", r.zone), f("subnet", r.subnet);
-  f("status", r.status), f("connected", r.agent_connected), f("registered", r.registered), f("version", r.version), f("cpu", r.cpu);
-  f("memory", r.memory_mib), f("ports", r.ports), f("udp_ports", r.udp_ports), f("attributes", r.attributes), f("version_info", r.version_info);
+  f("id", r.id), f("cluster", r.cluster), f("arn", r.arn), f("instance", r.ec2_instance), f("zone", r.zone),
+      f("subnet", r.subnet);
+  f("status", r.status), f("connected", r.agent_connected), f("registered", r.registered), f("version", r.version),
+      f("cpu", r.cpu);
+  f("memory", r.memory_mib), f("ports", r.ports), f("udp_ports", r.udp_ports), f("attributes", r.attributes),
+      f("version_info", r.version_info);
   f("agent_version", r.agent_version), f("status_reason", r.status_reason), f("deregistered", r.deregistered), f("tags", r.tags);
 }
 
@@ -159,25 +178,33 @@ void fields(R& r, auto&& f) {
 
 template <Of<TaskRequirements> R>
 void fields(R& r, auto&& f) {
-  f("task_definition", r.task_definition_arn), f("awsvpc", r.awsvpc), f("cpu", r.cpu), f("memory", r.memory_mib), f("ports", r.ports);
+  f("task_definition", r.task_definition_arn), f("awsvpc", r.awsvpc), f("cpu", r.cpu), f("memory", r.memory_mib),
+      f("ports", r.ports);
   f("attributes", r.attributes), f("constraints", r.constraints), f("containers", r.containers), f("essential", r.essential);
 }
 
 template <Of<ContainerState> R>
 void fields(R& r, auto&& f) {
-  f("name", r.name), f("essential", r.essential), f("last_status", r.last_status), f("runtime_id", r.runtime_id), f("exit_code", r.exit_code);
+  f("name", r.name), f("essential", r.essential), f("last_status", r.last_status), f("runtime_id", r.runtime_id),
+      f("exit_code", r.exit_code);
   f("reason", r.reason), f("health", r.health);
 }
 
 template <Of<Task> R>
 void fields(R& r, auto&& f) {
-  f("id", r.id), f("arn", r.arn), f("cluster", r.cluster), f("task_definition", r.task_definition_arn), f("requirements", r.requirements);
-  f("launch_type", r.launch_type), f("provider", r.capacity_provider), f("container_instance", r.container_instance), f("zone", r.zone);
+  f("id", r.id), f("arn", r.arn), f("cluster", r.cluster), f("task_definition", r.task_definition_arn),
+      f("requirements", r.requirements);
+  f("launch_type", r.launch_type), f("provider", r.capacity_provider), f("container_instance", r.container_instance),
+      f("zone", r.zone);
   f("interface", r.interface), f("attachment", r.attachment_id), f("subnet", r.subnet), f("address", r.address), f("mac", r.mac);
-  f("last", r.last), f("stop_wanted", r.stop_wanted), f("containers", r.containers), f("group", r.group), f("started_by", r.started_by);
-  f("stop_code", r.stop_code), f("stopped_reason", r.stopped_reason), f("health", r.health), f("version", r.version), f("created", r.created);
-  f("connectivity_at", r.connectivity_at), f("pull_started", r.pull_started), f("pull_stopped", r.pull_stopped), f("started", r.started);
-  f("stopping", r.stopping), f("execution_stopped", r.execution_stopped), f("stopped", r.stopped), f("connectivity", r.connectivity);
+  f("last", r.last), f("stop_wanted", r.stop_wanted), f("containers", r.containers), f("group", r.group),
+      f("started_by", r.started_by);
+  f("stop_code", r.stop_code), f("stopped_reason", r.stopped_reason), f("health", r.health), f("version", r.version),
+      f("created", r.created);
+  f("connectivity_at", r.connectivity_at), f("pull_started", r.pull_started), f("pull_stopped", r.pull_stopped),
+      f("started", r.started);
+  f("stopping", r.stopping), f("execution_stopped", r.execution_stopped), f("stopped", r.stopped),
+      f("connectivity", r.connectivity);
   f("tags", r.tags), f("document", r.document);
 }
 
@@ -191,8 +218,10 @@ template <class T>
 void put(Json& json, const std::vector<T>& values) {
   json = Json::array();
   for (const auto& value : values) {
-    if constexpr (std::same_as<T, bool>) json.push_back(static_cast<bool>(value));
-    else put(json.emplace_back(), value);
+    if constexpr (std::same_as<T, bool>)
+      json.push_back(static_cast<bool>(value));
+    else
+      put(json.emplace_back(), value);
   }
 }
 template <class T>
@@ -222,7 +251,9 @@ void put(Json& json, const T& record) {
 }
 
 template <class T>
-void get(const Json& json, std::optional<T>& value) { get(json, value.emplace()); }
+void get(const Json& json, std::optional<T>& value) {
+  get(json, value.emplace());
+}
 template <class T>
 void get(const Json& json, std::vector<T>& values) {
   values.clear();
@@ -287,12 +318,17 @@ struct Kind {
 constexpr std::array kKinds{
     Kind{"vpc", [](const Cluster& c, const std::string& k) { return encode_from(c.vpcs(), k); }, restore_as<Vpc>},
     Kind{"subnet", [](const Cluster& c, const std::string& k) { return encode_from(c.subnets(), k); }, restore_as<Subnet>},
-    Kind{"security-group", [](const Cluster& c, const std::string& k) { return encode_from(c.security_groups(), k); }, restore_as<SecurityGroup>},
-    Kind{"interface", [](const Cluster& c, const std::string& k) { return encode_from(c.interfaces(), k); }, restore_as<Interface>},
-    Kind{"launch-template", [](const Cluster& c, const std::string& k) { return encode_from(c.launch_templates(), k); }, restore_as<LaunchTemplate>},
-    Kind{"auto-scaling-group", [](const Cluster& c, const std::string& k) { return encode_from(c.groups(), k); }, restore_as<AutoScalingGroup>},
+    Kind{"security-group", [](const Cluster& c, const std::string& k) { return encode_from(c.security_groups(), k); },
+         restore_as<SecurityGroup>},
+    Kind{"interface", [](const Cluster& c, const std::string& k) { return encode_from(c.interfaces(), k); },
+         restore_as<Interface>},
+    Kind{"launch-template", [](const Cluster& c, const std::string& k) { return encode_from(c.launch_templates(), k); },
+         restore_as<LaunchTemplate>},
+    Kind{"auto-scaling-group", [](const Cluster& c, const std::string& k) { return encode_from(c.groups(), k); },
+         restore_as<AutoScalingGroup>},
     Kind{"instance", [](const Cluster& c, const std::string& k) { return encode_from(c.instances(), k); }, restore_as<Instance>},
-    Kind{"ecs-cluster", [](const Cluster& c, const std::string& k) { return encode_from(c.clusters(), k); }, restore_as<EcsCluster>},
+    Kind{"ecs-cluster", [](const Cluster& c, const std::string& k) { return encode_from(c.clusters(), k); },
+         restore_as<EcsCluster>},
     Kind{"container-instance", [](const Cluster& c, const std::string& k) { return encode_from(c.container_instances(), k); },
          restore_as<ContainerInstance>},
     Kind{"task", [](const Cluster& c, const std::string& k) { return encode_from(c.tasks(), k); }, restore_as<Task>},

@@ -19,13 +19,14 @@ std::string draw_account(Random& random) { return random.text(1, "123456789") + 
 
 Result<Cloud> agree(const Cloud& stored, const ControlPlane::Options& options) {
   if (!options.account.empty() && options.account != stored.account) {
-    return fail(Code::failed_precondition, "the state directory is of account {}, not {}: leave the account out or name another directory",
-                stored.account, options.account);
+    return fail(Code::failed_precondition,
+                "the state directory is of account {}, not {}: leave the account out or name another directory", stored.account,
+                options.account);
   }
   if (options.region != stored.region || options.zones != stored.zones) {
     return fail(Code::failed_precondition,
-                "the state directory is of region `{}` with zones {}, not of `{}` with {}: name these or another directory", stored.region,
-                fmt::join(stored.zones, ", "), options.region, fmt::join(options.zones, ", "));
+                "the state directory is of region `{}` with zones {}, not of `{}` with {}: name these or another directory",
+                stored.region, fmt::join(stored.zones, ", "), options.region, fmt::join(options.zones, ", "));
   }
   return stored;
 }
@@ -96,8 +97,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const Options& options,
 
 Result<> ControlPlane::begin(const std::vector<store::RecordChange>& records, const std::string& cloud) {
   if (records.empty()) {
-    control_.identities = std::make_shared<credentials::Identities>(
-        credentials::Identities::bootstrap(account_, control_.random, control_.now));
+    control_.identities =
+        std::make_shared<credentials::Identities>(credentials::Identities::bootstrap(account_, control_.random, control_.now));
     store::Batch batch{{std::string{kCloudKind}, "settings", cloud}};
     publish_identities(batch);
     last_ticket_ = store_.submit(std::move(batch));

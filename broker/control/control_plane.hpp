@@ -57,9 +57,13 @@ struct Control {
 namespace internal {
 
 template <class T>
-struct Answer { using Type = Result<T>; };
+struct Answer {
+  using Type = Result<T>;
+};
 template <class T, class E>
-struct Answer<std::expected<T, E>> { using Type = std::expected<T, E>; };
+struct Answer<std::expected<T, E>> {
+  using Type = std::expected<T, E>;
+};
 template <class F>
 using AnswerOf = typename Answer<std::invoke_result_t<F&, Control&>>::Type;
 
@@ -88,7 +92,8 @@ class ControlPlane {
   using EffectSink = std::function<void(const cluster_sim::Effect&)>;
 
   // Loads the state, or makes the first one: the account and its administrator. `clock`, `random` and `store` outlive it.
-  static Result<std::unique_ptr<ControlPlane>> open(const Options& options, store::Store& store, const Clock& clock, Random& random);
+  static Result<std::unique_ptr<ControlPlane>> open(const Options& options, store::Store& store, const Clock& clock,
+                                                    Random& random);
   // Effects not yet handed over are dropped: a start finds in the records what must be done.
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
@@ -159,7 +164,7 @@ class ControlPlane {
   };
   std::mutex effects_mutex_;
   std::condition_variable effects_changed_;
-  std::deque<Pending> pending_;  // in the order of tickets
+  std::deque<Pending> pending_;               // in the order of tickets
   std::uint64_t queued_ = 0, delivered_ = 0;  // Pendings so far
   bool stopping_ = false;
   EffectSink sink_;

@@ -82,7 +82,9 @@ http::Response Admin::logs(const http::Request& request) const {
   const auto values = read_query(request.query());
   const auto task = values.find("task");
   const auto container = values.find("container");
-  const auto plain = [](const std::string& name) { return !name.empty() && name.find('/') == std::string::npos && name[0] != '.'; };
+  const auto plain = [](const std::string& name) {
+    return !name.empty() && name.find('/') == std::string::npos && name[0] != '.';
+  };
   if (task == values.end() || container == values.end() || !plain(task->second) || !plain(container->second)) {
     return text(400, "name a task and a container");
   }

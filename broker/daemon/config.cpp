@@ -14,8 +14,8 @@ Result<> parse_listen(const std::string& text, Config& config) {
   const std::size_t colon = text.rfind(':');
   unsigned port = 0;
   const char* end = text.data() + text.size();
-  if (colon == std::string::npos || colon == 0 ||
-      std::from_chars(text.data() + colon + 1, end, port).ptr != end || colon + 1 == text.size() || port > 65535) {
+  if (colon == std::string::npos || colon == 0 || std::from_chars(text.data() + colon + 1, end, port).ptr != end ||
+      colon + 1 == text.size() || port > 65535) {
     return fail(Code::invalid_argument, "--listen `{}` is not ADDRESS:PORT, e.g. 127.0.0.1:4580", text);
   }
   config.address = text.substr(0, colon);
@@ -37,10 +37,13 @@ Result<ParsedConfig> parse_command_line(int argc, char** argv) {
   app.add_option("--state-dir", config.state_directory)->envname("BERTH_STATE_DIR")->capture_default_str();
   app.add_option("--listen", listen, "address and port of the front door")->capture_default_str();
   CLI::Option* region = app.add_option("--region", config.region, "fixed at the first start")->capture_default_str();
-  app.add_option("--zones", config.zones, "availability zones, fixed at the first start")->capture_default_str()->check(CLI::Range(2, 6));
+  app.add_option("--zones", config.zones, "availability zones, fixed at the first start")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 6));
   app.add_option("--request-workers", config.request_workers)->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--share-workers", config.share_workers)->capture_default_str()->check(CLI::Range(1, 64));
-  app.add_option("--metadata-steady", config.metadata_steady, "task endpoint requests a second for each path; 0: no limit")->capture_default_str();
+  app.add_option("--metadata-steady", config.metadata_steady, "task endpoint requests a second for each path; 0: no limit")
+      ->capture_default_str();
   app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();
   app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
   app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");

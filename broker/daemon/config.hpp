@@ -14,15 +14,15 @@ struct Config {
   unsigned port = 4580;                            // 0: a free one
   std::string region = "us-east-1";                // fixed at the first start
   bool region_given = false;
-  unsigned zones = 2;                              // how many availability zones, 2 to 6
-  unsigned request_workers = 16;                   // calls decided at the same time
+  unsigned zones = 2;             // how many availability zones, 2 to 6
+  unsigned request_workers = 16;  // calls decided at the same time
   unsigned share_workers = 4;
-  double metadata_steady = 40;                     // credential and metadata requests a second, for each path of a task: the
-  double metadata_burst = 60;                      // ECS agent's limits; steady 0: none
-  bool passthrough = true;                         // kernel passthrough on the share, where there is any
-  bool log_to_file = false;                        // to <state directory>/daemon.log instead of standard error
-  bool verbose = false;                            // debug lines too
-  int ready_fd = -1;                               // gets "ready ENDPOINT" or "error: why" once
+  double metadata_steady = 40;  // credential and metadata requests a second, for each path of a task: the
+  double metadata_burst = 60;   // ECS agent's limits; steady 0: none
+  bool passthrough = true;      // kernel passthrough on the share, where there is any
+  bool log_to_file = false;     // to <state directory>/daemon.log instead of standard error
+  bool verbose = false;         // debug lines too
+  int ready_fd = -1;            // gets "ready ENDPOINT" or "error: why" once
 };
 
 // Reads the command line of `berthd`. Code::invalid_argument for wrong ones; nullopt-like exit code >= 0 where --help or

@@ -123,12 +123,14 @@ Result<> Daemon::open_state() {
   store_ = std::move(*store);
   const auto known = store::read_credentials(directory_);
   if (known && !config_.region_given) config_.region = known->region;
-  auto plane = control::ControlPlane::open({.account = "", .region = config_.region, .zones = zone_names(config_)}, *store_, clock_, random_);
+  auto plane = control::ControlPlane::open({.account = "", .region = config_.region, .zones = zone_names(config_)}, *store_,
+                                           clock_, random_);
   if (!plane) return fail(plane.error());
   plane_ = std::move(*plane);
   if (auto made = make_default_network(*plane_); !made) return made;
   if (const auto owner = plane_->identities()->administrator()) {
-    if (auto written = store::write_credentials(directory_, {plane_->account(), plane_->region(), owner.key->id, owner.key->secret});
+    if (auto written =
+            store::write_credentials(directory_, {plane_->account(), plane_->region(), owner.key->id, owner.key->secret});
         !written) {
       return written;
     }
@@ -155,8 +157,8 @@ void Daemon::build_services() {
   task_credentials_ = std::make_unique<launch::TaskCredentials>(*plane_, *tokens_, random_);
   task_metadata_ = std::make_unique<services::task_metadata::TaskMetadata>(
       *plane_, clock_,
-      [this](const cluster_sim::TaskId& task, const std::string& id, TimePoint now)
-          -> std::expected<services::task_metadata::RoleCredentials, services::task_metadata::NoCredentials> {
+      [this](const cluster_sim::TaskId& task, const std::string& id,
+             TimePoint now) -> std::expected<services::task_metadata::RoleCredentials, services::task_metadata::NoCredentials> {
         using services::task_metadata::NoCredentials;
         auto served = task_credentials_->serve(task, id, now);
         if (served) return services::task_metadata::RoleCredentials{served->role_arn, served->credentials};
@@ -164,8 +166,8 @@ void Daemon::build_services() {
                                                                                               : NoCredentials::not_available);
       },
       services::task_metadata::TaskMetadata::Options{.steady = config_.metadata_steady, .burst = config_.metadata_burst});
-  efs_ = std::make_unique<services::efs::Parts>(
-      services::efs::Parts{*plane_, services::efs::directories_below(directory_.file_systems()), [this] { life_->refresh_rights(); }});
+  efs_ = std::make_unique<services::efs::Parts>(services::efs::Parts{
+      *plane_, services::efs::directories_below(directory_.file_systems()), [this] { life_->refresh_rights(); }});
 
   std::vector<api::Service> services;
   services.push_back(services::ecs::make_ecs(*plane_));
@@ -176,20 +178,22 @@ void Daemon::build_services() {
   services.push_back(services::autoscaling::make_autoscaling(*plane_));
   registry_ = std::make_unique<api::Registry>(std::move(services));
   const auto identities = [this] { return plane_->identities(); };
-  dispatcher_ = std::make_unique<api::Dispatcher>(api::DispatcherParts{
-      .registry = *registry_,
-      .clock = clock_,
-      .random = random_,
-      .authenticate = api::authenticate_with(identities, *tokens_),
-      .authorize = api::authorize_with(identities),
-      .record = [this](const api::CallRecord& call) { if (changes_identities(call)) life_->refresh_rights(); },
-      .account = plane_->account(),
-      .region = plane_->region()});
+  dispatcher_ =
+      std::make_unique<api::Dispatcher>(api::DispatcherParts{.registry = *registry_,
+                                                             .clock = clock_,
+                                                             .random = random_,
+                                                             .authenticate = api::authenticate_with(identities, *tokens_),
+                                                             .authorize = api::authorize_with(identities),
+                                                             .record =
+                                                                 [this](const api::CallRecord& call) {
+                                                                   if (changes_identities(call)) life_->refresh_rights();
+                                                                 },
+                                                             .account = plane_->account(),
+                                                             .region = plane_->region()});
   agent_ = std::make_unique<agent::SimulatedAgent>(agent::SimulatedAgent::Parts{
       *plane_,
-      [this](const credentials::Principal& principal, const std::string& service, const std::string& operation, const api::Json& input) {
-        return dispatcher_->call(principal, service, operation, input);
-      },
+      [this](const credentials::Principal& principal, const std::string& service, const std::string& operation,
+             const api::Json& input) { return dispatcher_->call(principal, service, operation, input); },
       [this](std::chrono::seconds delay, std::function<void()> function) { timers_->after(delay, std::move(function)); }});
   life_ = std::make_unique<TaskLife>(TaskLife::Parts{*plane_, *launcher_, *share_,
                                                      [this](const cluster_sim::InstanceId& id) { agent_->boot(id); },
@@ -201,19 +205,19 @@ void Daemon::build_services() {
 }
 
 Result<> Daemon::start_runtime() {
-  auto runtime = runtime::Runtime::start(
-      {.state_directory = directory_.path(),
-       .run_name = run_name(directory_.path()),
-       .hidden_paths = {directory_.path()},
-       .front_door_port = kFrontDoorPortInTask},
-      *share_, survival_, exits_,
-      {.report = [this](const runtime::Report& report) { life_->on_report(report); },
-       .listener_opened = [this](const runtime::TaskListener& listener) { serve_task(listener); },
-       .listeners_closing =
-           [this](const runtime::TaskId& task) {
-             server_->stop_listening("task:" + task.str());
-             server_->stop_listening("task-front-door:" + task.str());
-           }});
+  auto runtime =
+      runtime::Runtime::start({.state_directory = directory_.path(),
+                               .run_name = run_name(directory_.path()),
+                               .hidden_paths = {directory_.path()},
+                               .front_door_port = kFrontDoorPortInTask},
+                              *share_, survival_, exits_,
+                              {.report = [this](const runtime::Report& report) { life_->on_report(report); },
+                               .listener_opened = [this](const runtime::TaskListener& listener) { serve_task(listener); },
+                               .listeners_closing =
+                                   [this](const runtime::TaskId& task) {
+                                     server_->stop_listening("task:" + task.str());
+                                     server_->stop_listening("task-front-door:" + task.str());
+                                   }});
   if (!runtime) return fail(runtime.error());
   runtime_ = std::move(*runtime);
   life_->use(*runtime_);
@@ -247,22 +251,25 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
 }
 
 Result<> Daemon::open_doors() {
-  admin_ = std::make_unique<Admin>(Admin::Parts{
-      [this] { return status(); },
-      [this](const std::string& task, const std::string& container) { return runtime_->log_path(runtime::TaskId{task}, container); },
-      [this](const std::string& task) {
-        return plane_->read([&](const control::Control& c) {
-          const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
-          return found == c.cluster.tasks().end() || found->second.last == cluster_sim::TaskStatus::stopped;
-        });
-      },
-      [this] { stop_signal_.raise(); }});
+  admin_ = std::make_unique<Admin>(Admin::Parts{[this] { return status(); },
+                                                [this](const std::string& task, const std::string& container) {
+                                                  return runtime_->log_path(runtime::TaskId{task}, container);
+                                                },
+                                                [this](const std::string& task) {
+                                                  return plane_->read([&](const control::Control& c) {
+                                                    const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
+                                                    return found == c.cluster.tasks().end() ||
+                                                           found->second.last == cluster_sim::TaskStatus::stopped;
+                                                  });
+                                                },
+                                                [this] { stop_signal_.raise(); }});
   const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
   const auto front_door = [this, loopback](const http::Request& request) {
     return dispatcher_->handle(loopback ? as_if_by_tls(request) : request);
   };
   if (auto adopted = server_->adopt("front-door", front_door_, front_door); !adopted) return adopted;
-  return server_->listen_unix("admin", directory_.admin_socket(), 0600, [this](const http::Request& r) { return admin_->handle(r); });
+  return server_->listen_unix("admin", directory_.admin_socket(), 0600,
+                              [this](const http::Request& r) { return admin_->handle(r); });
 }
 
 void Daemon::start_timers() {
@@ -293,8 +300,11 @@ Result<> Daemon::start() {
   plane_->deliver_effects_to([this](const cluster_sim::Effect& effect) { life_->on_effect(effect); });
   if (auto opened = open_doors(); !opened) return opened;
   start_timers();
-  log::info("berth is up", {{"endpoint", endpoint()}, {"account", plane_->account()}, {"region", plane_->region()},
-                            {"oci_runtime", runtime_->oci_runtime()}, {"restarts", survival_.restarts()}});
+  log::info("berth is up", {{"endpoint", endpoint()},
+                            {"account", plane_->account()},
+                            {"region", plane_->region()},
+                            {"oci_runtime", runtime_->oci_runtime()},
+                            {"restarts", survival_.restarts()}});
   return {};
 }
 
@@ -310,8 +320,8 @@ void Daemon::run() {
 }
 
 std::string Daemon::endpoint() const {
-  return fmt::format(fmt::runtime(config_.address.find(':') == std::string::npos ? "http://{}:{}" : "http://[{}]:{}"), config_.address,
-                     config_.port);
+  return fmt::format(fmt::runtime(config_.address.find(':') == std::string::npos ? "http://{}:{}" : "http://[{}]:{}"),
+                     config_.address, config_.port);
 }
 
 nlohmann::json Daemon::status() const {
@@ -329,13 +339,16 @@ nlohmann::json Daemon::status() const {
                  {"restarts", survival_.restarts()},
                  {"started_at", to_iso8601(started_at_)},
                  {"oci_runtime", runtime_->oci_runtime()},
-                 {"share", mounts.empty() ? "without mounts" : passthrough ? "with kernel passthrough" : "without kernel passthrough"}});
+                 {"share", mounts.empty() ? "without mounts"
+                           : passthrough  ? "with kernel passthrough"
+                                          : "without kernel passthrough"}});
   return object;
 }
 
 }  // namespace
 
-int run_daemon(const Config& config, const store::StateDirectory& directory, int front_door, Survival& survival, ChildExits& exits) {
+int run_daemon(const Config& config, const store::StateDirectory& directory, int front_door, Survival& survival,
+               ChildExits& exits) {
   const auto daemon = std::make_unique<Daemon>(config, directory, front_door, survival, exits);
   if (auto started = daemon->start(); !started) {
     log::error("berth can't start", {{"error", started.error().message}});

@@ -51,10 +51,17 @@ Json container_instances(const Cluster& cluster) {
     if (record.status == "INACTIVE") continue;
     const Cluster::Remaining free = cluster.remaining(id);
     const auto instance = cluster.instances().find(record.ec2_instance);
-    list.push_back({{"id", id.str()}, {"ec2_instance", record.ec2_instance.str()},
-                    {"type", instance == cluster.instances().end() ? "" : instance->second.type}, {"zone", record.zone},
-                    {"cluster", record.cluster.str()}, {"status", record.status}, {"agent_connected", record.agent_connected},
-                    {"cpu", record.cpu}, {"memory", record.memory_mib}, {"cpu_free", free.cpu}, {"memory_free", free.memory_mib},
+    list.push_back({{"id", id.str()},
+                    {"ec2_instance", record.ec2_instance.str()},
+                    {"type", instance == cluster.instances().end() ? "" : instance->second.type},
+                    {"zone", record.zone},
+                    {"cluster", record.cluster.str()},
+                    {"status", record.status},
+                    {"agent_connected", record.agent_connected},
+                    {"cpu", record.cpu},
+                    {"memory", record.memory_mib},
+                    {"cpu_free", free.cpu},
+                    {"memory_free", free.memory_mib},
                     {"tasks", free.running_tasks + free.pending_tasks}});
   }
   return list;
@@ -94,10 +101,18 @@ Json task_object(const Cluster& cluster, const Task& task) {
     if (!container.reason.empty()) object["reason"] = container.reason;
     containers.push_back(std::move(object));
   }
-  return {{"id", task.id.str()}, {"arn", task.arn}, {"cluster", task.cluster.str()},
-          {"definition", after_slash(task.task_definition_arn)}, {"status", to_string(task.last)},
-          {"zone", task.zone}, {"capacity", capacity}, {"address", address}, {"stop_code", task.stop_code},
-          {"stopped_reason", task.stopped_reason}, {"created_at", to_iso8601(task.created)}, {"containers", containers}};
+  return {{"id", task.id.str()},
+          {"arn", task.arn},
+          {"cluster", task.cluster.str()},
+          {"definition", after_slash(task.task_definition_arn)},
+          {"status", to_string(task.last)},
+          {"zone", task.zone},
+          {"capacity", capacity},
+          {"address", address},
+          {"stop_code", task.stop_code},
+          {"stopped_reason", task.stopped_reason},
+          {"created_at", to_iso8601(task.created)},
+          {"containers", containers}};
 }
 
 Json tasks(const Cluster& cluster) {

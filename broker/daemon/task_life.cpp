@@ -21,7 +21,9 @@ cluster_sim::TaskEvent event_of(const runtime::Event& event) {
           [](const runtime::PullStarted&) -> Event { return cluster_sim::PullStarted{}; },
           [](const runtime::PullStopped&) -> Event { return cluster_sim::PullStopped{}; },
           [](const runtime::ContainerStarted& e) -> Event { return cluster_sim::ContainerStarted{e.container, e.runtime_id}; },
-          [](const runtime::ContainerExited& e) -> Event { return cluster_sim::ContainerExited{e.container, e.exit_code, e.reason}; },
+          [](const runtime::ContainerExited& e) -> Event {
+            return cluster_sim::ContainerExited{e.container, e.exit_code, e.reason};
+          },
           [](const runtime::TaskRunning&) -> Event { return cluster_sim::TaskRunning{}; },
           [](const runtime::TaskFailedToStart& e) -> Event { return cluster_sim::TaskFailedToStart{e.reason, e.container}; },
           [](const runtime::TaskStopped&) -> Event { return cluster_sim::TaskGone{}; },
@@ -132,12 +134,12 @@ void TaskLife::stop_all(std::chrono::seconds patience) {
   };
   for (const cluster_sim::TaskId& task : live()) {
     // Best effort: a task that ends by itself just now is what is wanted.
-    [[maybe_unused]] auto stopped = parts_.plane.with([&](control::Control& c) {
-      return c.cluster.stop_task(c.now, task, "TerminationNotice", "Berth was shut down");
-    });
+    [[maybe_unused]] auto stopped = parts_.plane.with(
+        [&](control::Control& c) { return c.cluster.stop_task(c.now, task, "TerminationNotice", "Berth was shut down"); });
   }
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!live().empty() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  while (!live().empty() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
 }
 
 }  // namespace berth::daemon

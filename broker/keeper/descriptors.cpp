@@ -26,7 +26,7 @@ std::vector<int> open_descriptors() {
 }
 
 KnownDescriptor know(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return {.fd = fd};
   return {.fd = fd, .device = status.st_dev, .inode = status.st_ino};
 }

@@ -154,9 +154,11 @@ std::optional<Milliseconds> Keeper::judge_death(int signal) {
   if (stop_signal_ != 0) return std::nullopt;
   const auto delay = policy_.died(std::chrono::steady_clock::now());
   if (delay) {
-    log::warning("daemon died; starting it again", {{"signal", signal}, {"restarts", table_->restarts.load() + 1}, {"delay_ms", delay->count()}});
+    log::warning("daemon died; starting it again",
+                 {{"signal", signal}, {"restarts", table_->restarts.load() + 1}, {"delay_ms", delay->count()}});
   } else {
-    log::error("daemon died too often; giving up", {{"signal", signal}, {"deaths", options_.restarts.deaths_max}, {"window_ms", options_.restarts.window.count()}});
+    log::error("daemon died too often; giving up",
+               {{"signal", signal}, {"deaths", options_.restarts.deaths_max}, {"window_ms", options_.restarts.window.count()}});
   }
   return delay;
 }
@@ -195,7 +197,8 @@ void Keeper::reap() {
     siginfo_t info{};
     // Looks before it takes: the pid must not be free for another process before its exit is on record.
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    int status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+    int status =
+        info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
     if (info.si_pid == daemon_) {
       ::waitpid(daemon_, &status, 0);
       daemon_status_ = status;

@@ -20,7 +20,8 @@ Result<UniqueFd> make_memory_file(const std::string& name, std::size_t size) {
   // The kernel takes 249 bytes of name; ours shows in /proc/PID/maps.
   UniqueFd fd{::memfd_create(name.c_str(), MFD_CLOEXEC)};
   if (!fd) return fail_errno(errno, fmt::format("make memory region `{}`", name));
-  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return fail_errno(errno, fmt::format("size memory region `{}`", name));
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
+    return fail_errno(errno, fmt::format("size memory region `{}`", name));
   return fd;
 }
 
@@ -56,8 +57,8 @@ Result<std::span<std::byte>> KeeperSurvival::region(std::string_view name, std::
 
 Result<KeeperSurvival::Region> KeeperSurvival::make(std::string_view name, std::size_t size) {
   if (name.empty() || name.size() > RegionSlot::kNameMax || size == 0) {
-    return fail(Code::invalid_argument, "memory region `{}` of {} bytes: a name has 1 to {} bytes, a region at least 1", name, size,
-                RegionSlot::kNameMax);
+    return fail(Code::invalid_argument, "memory region `{}` of {} bytes: a name has 1 to {} bytes, a region at least 1", name,
+                size, RegionSlot::kNameMax);
   }
   const auto slot = std::ranges::find_if(table_.regions, [](const RegionSlot& s) { return s.used.load() == 0; });
   if (slot == table_.regions.end()) {

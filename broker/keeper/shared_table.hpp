@@ -90,7 +90,9 @@ struct SharedTable {
   std::array<RegionSlot, kRegions> regions{};
   ExitRing exits;
 
-  struct Unmap { void operator()(SharedTable* table) const; };
+  struct Unmap {
+    void operator()(SharedTable* table) const;
+  };
   using Pointer = std::unique_ptr<SharedTable, Unmap>;
   // In memory that children made by clone(2) share.
   static Result<Pointer> make();

@@ -25,7 +25,9 @@ Result<UniqueFd> take_state_lock(const std::string& path) {
   if (!fd) return fail_errno(errno, fmt::format("open the lock `{}`", path));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return fail_errno(errno, fmt::format("lock `{}`", path));
-    return fail(Code::failed_precondition, "the state directory is in use by another Berth (pid {} holds `{}`): stop that one with `berth down`, or name another directory",
+    return fail(Code::failed_precondition,
+                "the state directory is in use by another Berth (pid {} holds `{}`): stop that one with `berth down`, or name "
+                "another directory",
                 holder_of(fd.get()), path);
   }
   const std::string pid = fmt::format("{}\n", ::getpid());

@@ -44,7 +44,9 @@ Result<> add_volumes(const Paths& paths, const TaskLaunch& task, const Container
   for (const MountPoint& mount : container.mount_points) {
     bool known = false;
     for (const Volume& volume : task.volumes) known = known || volume.name == mount.volume;
-    if (!known) return fail(Code::invalid_argument, "{}: mount point names volume `{}`, which the task doesn't have", kCannotCreate, mount.volume);
+    if (!known)
+      return fail(Code::invalid_argument, "{}: mount point names volume `{}`, which the task doesn't have", kCannotCreate,
+                  mount.volume);
     if (!mount.container_path.starts_with('/'))
       return fail(Code::invalid_argument, "{}: mount point `{}` is not absolute", kCannotCreate, mount.container_path);
     binds.push_back({paths.volume(task.id, mount.volume), mount.container_path, mount.read_only});
@@ -86,7 +88,8 @@ Result<> make_bundle(const Machine& machine, const TaskLaunch& task, const Conta
   if (auto added = add_volumes(machine.paths, task, container, spec.binds); !added) return added;
   if (container.init) {
     if (machine.init_program.empty())
-      return fail(Code::unavailable, "{}: initProcessEnabled needs docker-init, catatonit or tini-static on this machine", kCannotCreate);
+      return fail(Code::unavailable, "{}: initProcessEnabled needs docker-init, catatonit or tini-static on this machine",
+                  kCannotCreate);
     spec.binds.push_back({machine.init_program, kInitInside, true});
     changed.entry_point = {kInitInside, "--"};
     changed.command = container_arguments(container, spec.image);

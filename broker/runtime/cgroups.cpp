@@ -74,7 +74,8 @@ Result<Cgroups> Cgroups::find(const std::vector<MountEntry>& mounts, const std::
   const bool v1 = !cgroups.root_of("memory").empty() && !cgroups.root_of("cpu").empty();
   cgroups.version_ = v1 ? Version::v1 : Version::v2;
   if (!v1 && unified.empty())
-    return fail(Code::unavailable, "no cgroup hierarchy with the cpu and memory controllers is mounted; mount cgroup2 at /sys/fs/cgroup");
+    return fail(Code::unavailable,
+                "no cgroup hierarchy with the cpu and memory controllers is mounted; mount cgroup2 at /sys/fs/cgroup");
   // In a hybrid host the OCI runtimes make their groups in the unified hierarchy too: it has to be tidied as well.
   if (!unified.empty()) cgroups.hierarchies_.push_back({unified, ",unified,"});
   cgroups.swap_limit_ = v1 && ::access((cgroups.root_of("memory") + "/memory.memsw.limit_in_bytes").c_str(), F_OK) == 0;

@@ -49,7 +49,9 @@ class Cgroups {
   };
   std::string root_of(const std::string& controller) const;
   bool kill(const TaskId& task) const;  // false while something is left
-  std::string group(const Hierarchy& hierarchy, const TaskId& task) const { return hierarchy.path + "/" + run_name_ + "/" + task.str(); }
+  std::string group(const Hierarchy& hierarchy, const TaskId& task) const {
+    return hierarchy.path + "/" + run_name_ + "/" + task.str();
+  }
   Result<> limit_v1(const TaskId& task, std::optional<unsigned> cpu, std::optional<unsigned> memory_mib) const;
   Result<> limit_v2(const TaskId& task, std::optional<unsigned> cpu, std::optional<unsigned> memory_mib) const;
 

@@ -61,14 +61,16 @@ Result<> replace_file(const std::string& path, std::string_view text, mode_t mod
 Result<> write_control(const std::string& path, std::string_view text) {
   UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd) return fail_errno(errno, "open `" + path + "`");
-  if (::write(fd.get(), text.data(), text.size()) < 0) return fail_errno(errno, "write `" + std::string(text) + "` to `" + path + "`");
+  if (::write(fd.get(), text.data(), text.size()) < 0)
+    return fail_errno(errno, "write `" + std::string(text) + "` to `" + path + "`");
   return {};
 }
 
 Result<> make_directories(const std::string& path, mode_t mode) {
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
     const std::string part = path.substr(0, end);
-    if (!part.empty() && ::mkdir(part.c_str(), mode) != 0 && errno != EEXIST) return fail_errno(errno, "make directory `" + part + "`");
+    if (!part.empty() && ::mkdir(part.c_str(), mode) != 0 && errno != EEXIST)
+      return fail_errno(errno, "make directory `" + part + "`");
     if (end == std::string::npos) return {};
   }
 }

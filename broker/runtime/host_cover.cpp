@@ -38,7 +38,7 @@ std::set<std::string> existing(const std::vector<std::string>& patterns) {
 
 // A directory of the layer looks like the host's: overlayfs takes owner and mode of a merged directory from the highest layer.
 Result<> copy_attributes(const std::string& from, const std::string& to) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(from.c_str(), &info) != 0) return fail_errno(errno, "stat `" + from + "`");
   if (::chown(to.c_str(), info.st_uid, info.st_gid) != 0) return fail_errno(errno, "chown `" + to + "`");
   if (::chmod(to.c_str(), info.st_mode & 07777) != 0) return fail_errno(errno, "chmod `" + to + "`");
@@ -58,7 +58,7 @@ Result<> make_parents(const std::string& layer, const std::string& path) {
 }
 
 Result<> hide(const std::string& layer, const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::lstat(path.c_str(), &info) != 0) return errno == ENOENT ? Result<>() : Result<>(fail_errno(errno, "stat `" + path + "`"));
   if (auto made = make_parents(layer, path); !made) return made;
   const std::string covered = layer + path;
@@ -85,19 +85,21 @@ std::vector<std::string> hidden_by_default() {
           "/etc/ssl/private", "/etc/letsencrypt", "/etc/krb5.keytab", "/etc/wireguard", "/etc/ipsec.*", "/etc/NetworkManager",
           "/etc/kubernetes", "/etc/rancher", "/etc/docker", "/etc/containers", "/etc/boto.cfg", "/etc/aws", "/etc/ecs",
           // sockets and state of engines and agents
-          "/run", "/var/run", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet", "/var/lib/rancher",
-          "/var/lib/cloud", "/var/lib/amazon", "/var/lib/ecs", "/var/lib/sss", "/var/lib/private",
+          "/run", "/var/run", "/var/lib/docker", "/var/lib/containers", "/var/lib/containerd", "/var/lib/kubelet",
+          "/var/lib/rancher", "/var/lib/cloud", "/var/lib/amazon", "/var/lib/ecs", "/var/lib/sss", "/var/lib/private",
           // other programs' data
-          "/tmp", "/var/tmp", "/var/log", "/var/backups", "/var/spool", "/var/mail", "/var/cache/private", "/boot", "/mnt", "/media",
-          "/lost+found", "/swapfile", "/swap.img"};
+          "/tmp", "/var/tmp", "/var/log", "/var/backups", "/var/spool", "/var/mail", "/var/cache/private", "/boot", "/mnt",
+          "/media", "/lost+found", "/swapfile", "/swap.img"};
 }
 
 MountPlan plan_mounts(const std::vector<MountEntry>& mounts) {
-  constexpr std::array<std::string_view, 9> kShown{"/usr", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix", "/var/lib"};
+  constexpr std::array<std::string_view, 9> kShown{"/usr",   "/opt",   "/bin", "/sbin",   "/lib",
+                                                   "/lib32", "/lib64", "/nix", "/var/lib"};
   MountPlan plan;
   for (const MountEntry& mount : mounts) {
     if (mount.mount_point == "/") continue;
-    const bool shown = std::any_of(kShown.begin(), kShown.end(), [&](std::string_view root) { return is_below(mount.mount_point, root); });
+    const bool shown =
+        std::any_of(kShown.begin(), kShown.end(), [&](std::string_view root) { return is_below(mount.mount_point, root); });
     if (shown && holds_programs(mount.type) && mount.mount_point != "/var/lib") {
       plan.bind.push_back(mount.mount_point);
     } else {
@@ -112,7 +114,9 @@ Result<HostCover> make_host_cover(const std::string& layer, const std::vector<st
   if (!mounts) return fail(mounts.error());
   MountPlan plan = plan_mounts(*mounts);
   // What the container gets anew anyway needs no cover; looking at mounts below it could hang (network and FUSE file systems).
-  std::erase_if(plan.hide, [](const std::string& path) { return is_below(path, "/proc") || is_below(path, "/sys") || is_below(path, "/dev"); });
+  std::erase_if(plan.hide, [](const std::string& path) {
+    return is_below(path, "/proc") || is_below(path, "/sys") || is_below(path, "/dev");
+  });
 
   std::vector<std::string> patterns = hidden_by_default();
   patterns.insert(patterns.end(), hidden_paths.begin(), hidden_paths.end());

@@ -12,7 +12,7 @@
 namespace berth::runtime {
 
 struct HostCover {
-  std::string layer;                    // directory: the overlay's upper of the two lowers
+  std::string layer;                      // directory: the overlay's upper of the two lowers
   std::vector<std::string> bound_mounts;  // other file systems of the host with programs on them: bound read-only
 };
 

@@ -7,7 +7,7 @@ namespace berth::runtime {
 namespace {
 
 bool is_directory(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
@@ -24,10 +24,11 @@ Result<ImageReference> parse_image(const std::string& image) {
     if (colon != std::string::npos && image.find('/', colon) == std::string::npos && is_layout(image.substr(0, colon)))
       return ImageReference{Kind::oci_layout, image.substr(0, colon), image.substr(colon + 1)};
   }
-  return fail(Code::not_found,
-              "CannotPullContainerError: `{}`: Berth pulls from no registry yet; an image is `host`, the absolute path of a directory "
-              "with a root file system, or that of an OCI image layout, `:tag` may follow",
-              image);
+  return fail(
+      Code::not_found,
+      "CannotPullContainerError: `{}`: Berth pulls from no registry yet; an image is `host`, the absolute path of a directory "
+      "with a root file system, or that of an OCI image layout, `:tag` may follow",
+      image);
 }
 
 }  // namespace berth::runtime

@@ -88,7 +88,8 @@ Container container_from(const json& j) {
   c.environment = j.at("environment").get<std::map<std::string, std::string>>();
   c.working_directory = j.at("working_directory");
   c.user = j.at("user");
-  for (const json& m : j.at("mount_points")) c.mount_points.push_back({m.at("volume"), m.at("container_path"), m.at("read_only")});
+  for (const json& m : j.at("mount_points"))
+    c.mount_points.push_back({m.at("volume"), m.at("container_path"), m.at("read_only")});
   c.cpu = optional_from<unsigned>(j, "cpu");
   c.memory_mib = optional_from<unsigned>(j, "memory_mib");
   c.memory_reservation_mib = optional_from<unsigned>(j, "memory_reservation_mib");
@@ -102,9 +103,10 @@ Container container_from(const json& j) {
   if (const auto timeout = optional_from<long>(j, "start_timeout")) c.start_timeout = std::chrono::seconds(*timeout);
   for (const json& d : j.at("depends_on")) c.depends_on.push_back({d.at("container"), d.at("condition")});
   if (const json& h = j.at("health_check"); !h.is_null())
-    c.health_check = Container::HealthCheck{h.at("command").get<std::vector<std::string>>(), std::chrono::seconds(h.at("interval").get<long>()),
-                                            std::chrono::seconds(h.at("timeout").get<long>()), std::chrono::seconds(h.at("start_period").get<long>()),
-                                            h.at("retries")};
+    c.health_check = Container::HealthCheck{h.at("command").get<std::vector<std::string>>(),
+                                            std::chrono::seconds(h.at("interval").get<long>()),
+                                            std::chrono::seconds(h.at("timeout").get<long>()),
+                                            std::chrono::seconds(h.at("start_period").get<long>()), h.at("retries")};
   c.init = j.at("init");
   return c;
 }

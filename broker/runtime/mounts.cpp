@@ -70,7 +70,7 @@ void detach_mount(const std::string& target) noexcept {
 }
 
 bool is_namespace_mount(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   return ::statfs(path.c_str(), &info) == 0 && info.f_type == kNsfsMagic;
 }
 

@@ -11,17 +11,18 @@ namespace berth::runtime {
 
 // One line of /proc/self/mountinfo (proc(5)).
 struct MountEntry {
-  std::string root;         // which directory of the file system
+  std::string root;  // which directory of the file system
   std::string mount_point;
-  std::string type;         // ext4, cgroup2, ...
-  std::string options;      // of the mount
+  std::string type;     // ext4, cgroup2, ...
+  std::string options;  // of the mount
   std::string super_options;
-  bool shared = false;      // what is mounted below it shows in other mount namespaces
+  bool shared = false;  // what is mounted below it shows in other mount namespaces
 };
 std::vector<MountEntry> parse_mount_table(std::string_view mountinfo);
 Result<std::vector<MountEntry>> mount_table();
 
-Result<> mount_at(const char* source, const std::string& target, const char* type, unsigned long flags, const std::string& data = {});
+Result<> mount_at(const char* source, const std::string& target, const char* type, unsigned long flags,
+                  const std::string& data = {});
 // Places a detached mount (fsmount's or open_tree's descriptor).
 Result<> place_mount(int mount, const std::string& target);
 // Takes a mount away at once; what is not a mount is fine. Does not look into it.

@@ -64,7 +64,8 @@ Result<UniqueFd> listen_at(const std::string& address, unsigned port, const std:
   if (!fd) return fail_errno(errno, what);
   const int on = 1;
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return fail_errno(errno, what);
-  if (!device.empty() && ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.c_str(), static_cast<socklen_t>(device.size())) != 0)
+  if (!device.empty() &&
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, device.c_str(), static_cast<socklen_t>(device.size())) != 0)
     return fail_errno(errno, what + " on `" + device + "`");
   sockaddr_in name{};
   name.sin_family = AF_INET;

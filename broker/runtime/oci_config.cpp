@@ -14,20 +14,26 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-constexpr unsigned kSharesMin = 2;            // the kernel's; what the ECS agent gives for `cpu` 0
-constexpr std::int64_t kProcessesMax = 4096;  // a fork bomb stays in its task
+constexpr unsigned kSharesMin = 2;               // the kernel's; what the ECS agent gives for `cpu` 0
+constexpr std::int64_t kProcessesMax = 4096;     // a fork bomb stays in its task
 constexpr std::uint64_t kOpenFilesMax = 65'535;  // Fargate's
 
 json mounts(const BundleSpec& spec) {
   json list = json::array({
       {{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}, {"options", {"nosuid", "noexec", "nodev"}}},
-      {{"destination", "/dev"}, {"type", "tmpfs"}, {"source", "tmpfs"}, {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}},
+      {{"destination", "/dev"},
+       {"type", "tmpfs"},
+       {"source", "tmpfs"},
+       {"options", {"nosuid", "strictatime", "mode=755", "size=65536k"}}},
       {{"destination", "/dev/pts"},
        {"type", "devpts"},
        {"source", "devpts"},
        {"options", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}}},
       {{"destination", "/sys"}, {"type", "sysfs"}, {"source", "sysfs"}, {"options", {"nosuid", "noexec", "nodev", "ro"}}},
-      {{"destination", "/sys/fs/cgroup"}, {"type", "cgroup"}, {"source", "cgroup"}, {"options", {"nosuid", "noexec", "nodev", "ro"}}},
+      {{"destination", "/sys/fs/cgroup"},
+       {"type", "cgroup"},
+       {"source", "cgroup"},
+       {"options", {"nosuid", "noexec", "nodev", "ro"}}},
       {{"destination", "/dev/mqueue"}, {"type", "mqueue"}, {"source", "mqueue"}, {"options", {"nosuid", "noexec", "nodev"}}},
       {{"destination", "/dev/shm"},
        {"type", "tmpfs"},
@@ -62,7 +68,8 @@ json limits(const BundleSpec& spec) {
     list.push_back({{"type", type}, {"soft", limit.soft}, {"hard", limit.hard}});
   }
   const std::uint64_t files = std::min(spec.open_files_max, kOpenFilesMax);
-  if (!named.contains("RLIMIT_NOFILE") && files > 0) list.push_back({{"type", "RLIMIT_NOFILE"}, {"soft", files}, {"hard", files}});
+  if (!named.contains("RLIMIT_NOFILE") && files > 0)
+    list.push_back({{"type", "RLIMIT_NOFILE"}, {"soft", files}, {"hard", files}});
   return list;
 }
 
@@ -72,16 +79,13 @@ json process(const BundleSpec& spec, const std::vector<std::string>& arguments, 
   if (directory.empty()) directory = "/";
   json user{{"uid", spec.user.uid}, {"gid", spec.user.gid}};
   if (!spec.user.additional_gids.empty()) user["additionalGids"] = spec.user.additional_gids;
-  // Docker gives the ambient and inheritable sets nothing; a user other than root has the bounding set only, by the kernel's rules.
+  // Docker gives the ambient and inheritable sets nothing; a user other than root has the bounding set only, by the kernel's
+  // rules.
   const json sets = spec.user.uid == 0 ? json(capabilities) : json::array();
-  return {{"terminal", false},
-          {"user", user},
-          {"args", arguments},
-          {"env", environment(spec)},
-          {"cwd", directory},
-          {"capabilities", {{"bounding", capabilities}, {"effective", sets}, {"permitted", sets}}},
-          {"rlimits", limits(spec)},
-          {"oomScoreAdj", 0},
+  return {{"terminal", false},       {"user", user},
+          {"args", arguments},       {"env", environment(spec)},
+          {"cwd", directory},        {"capabilities", {{"bounding", capabilities}, {"effective", sets}, {"permitted", sets}}},
+          {"rlimits", limits(spec)}, {"oomScoreAdj", 0},
           {"noNewPrivileges", false}};
 }
 
@@ -102,20 +106,20 @@ json resources(const BundleSpec& spec) {
 }
 
 json linux_part(const BundleSpec& spec, const std::vector<std::string>& capabilities) {
-  return {{"cgroupsPath", spec.cgroup_path},
-          {"namespaces",
-           json::array({{{"type", "pid"}},
-                        {{"type", "ipc"}},
-                        {{"type", "uts"}},
-                        {{"type", "mount"}},
-                        {{"type", "cgroup"}},
-                        {{"type", "network"}, {"path", spec.network_namespace}}})},
-          {"resources", resources(spec)},
-          {"seccomp", seccomp_profile(capabilities)},
-          {"maskedPaths",
-           {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-            "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"}},
-          {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}}};
+  return {
+      {"cgroupsPath", spec.cgroup_path},
+      {"namespaces", json::array({{{"type", "pid"}},
+                                  {{"type", "ipc"}},
+                                  {{"type", "uts"}},
+                                  {{"type", "mount"}},
+                                  {{"type", "cgroup"}},
+                                  {{"type", "network"}, {"path", spec.network_namespace}}})},
+      {"resources", resources(spec)},
+      {"seccomp", seccomp_profile(capabilities)},
+      {"maskedPaths",
+       {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+        "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"}},
+      {"readonlyPaths", {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}}};
 }
 
 }  // namespace

@@ -22,12 +22,12 @@ struct BundleSpec {
   const Container* container = nullptr;
   ImageConfig image;
   ContainerUser user;
-  std::string root_path;               // the mounted root file system
-  std::string network_namespace;       // path
-  std::string cgroup_path;             // /<run>/<task>/<container>
+  std::string root_path;          // the mounted root file system
+  std::string network_namespace;  // path
+  std::string cgroup_path;        // /<run>/<task>/<container>
   std::string hostname;
-  std::vector<BindMount> binds;        // in the order in which they are mounted
-  std::uint64_t open_files_max = 0;    // of the host: RLIMIT_NOFILE's hard limit
+  std::vector<BindMount> binds;      // in the order in which they are mounted
+  std::uint64_t open_files_max = 0;  // of the host: RLIMIT_NOFILE's hard limit
   bool limit_swap = false;
 };
 

@@ -34,7 +34,8 @@ constexpr const char* kArchitecture = "amd64";
 #endif
 
 Result<std::string> hex_of(const std::string& digest) {
-  const bool right = digest.size() == 71 && digest.starts_with("sha256:") && digest.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
+  const bool right = digest.size() == 71 && digest.starts_with("sha256:") &&
+                     digest.find_first_not_of("0123456789abcdef", 7) == std::string::npos;
   if (!right) return fail(Code::invalid_argument, "`{}` is not a sha256 digest", digest);
   return digest.substr(7);
 }
@@ -79,7 +80,8 @@ Result<json> find_manifest(const std::string& layout, const json& index, const s
     if (latest == candidates.end()) return fail(Code::invalid_argument, "the layout holds several images: name one with `:tag`");
     candidates.front() = *latest;
   }
-  if (candidates.empty()) return fail(Code::not_found, "no image `{}` for linux/{} in the layout", tag.empty() ? "latest" : tag, kArchitecture);
+  if (candidates.empty())
+    return fail(Code::not_found, "no image `{}` for linux/{} in the layout", tag.empty() ? "latest" : tag, kArchitecture);
   auto path = checked_blob(layout, candidates.front().value("digest", ""));
   if (!path) return fail(path.error());
   auto found = document(*path);
@@ -92,7 +94,8 @@ ImageConfig read_config(const json& image) {
   const json settings = image.value("config", json::object());
   if (!settings.is_object()) return config;
   const auto list = [&](const char* name) {
-    return settings.contains(name) && settings[name].is_array() ? settings[name].get<std::vector<std::string>>() : std::vector<std::string>();
+    return settings.contains(name) && settings[name].is_array() ? settings[name].get<std::vector<std::string>>()
+                                                                : std::vector<std::string>();
   };
   for (const std::string& entry : list("Env"))
     if (const std::size_t equals = entry.find('='); equals != std::string::npos)
@@ -122,10 +125,11 @@ Result<std::string> unpack_layer(const std::string& layout, const json& layer, c
   if (!blob) return fail(blob.error());
   if (auto removed = remove_tree(fresh); !removed) return fail(removed.error());
   if (auto made = make_directories(fresh); !made) return fail(made.error());
-  auto unpacked = run_checked({.arguments = {"tar", "--extract", "--file", *blob, "--directory", fresh, compression_option(layer.value("mediaType", "")),
-                                             "--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=security.capability",
-                                             "--delay-directory-restore", "--warning=no-timestamp"},
-                               .timeout = kUnpackTimeout});
+  auto unpacked = run_checked(
+      {.arguments = {"tar", "--extract", "--file", *blob, "--directory", fresh, compression_option(layer.value("mediaType", "")),
+                     "--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs",
+                     "--xattrs-include=security.capability", "--delay-directory-restore", "--warning=no-timestamp"},
+       .timeout = kUnpackTimeout});
   if (!unpacked) return fail(unpacked.error().within("unpack layer sha256:" + *hex));
   if (auto converted = convert_whiteouts(fresh); !converted) return fail(converted.error());
   if (::rename(fresh.c_str(), done.c_str()) != 0) return fail_errno(errno, "rename `" + fresh + "`");
@@ -144,7 +148,8 @@ Result<UnpackedImage> unpack(const ImageReference& reference, const std::string&
   UnpackedImage image;
   image.config = read_config(*config);
   const json layers = manifest->value("layers", json::array());
-  if (layers.empty() || layers.size() > kLayersMax) return fail(Code::invalid_argument, "an image needs 1 to {} layers", kLayersMax);
+  if (layers.empty() || layers.size() > kLayersMax)
+    return fail(Code::invalid_argument, "an image needs 1 to {} layers", kLayersMax);
   for (const json& layer : layers) {
     auto directory = unpack_layer(reference.path, layer, cache);
     if (!directory) return fail(directory.error());
@@ -168,7 +173,8 @@ Result<> convert_directory(UniqueFd fd, const std::string& path) {
       ::unlinkat(own, name.c_str(), 0);
       const std::string hidden = name.substr(4);
       if (hidden.empty() || hidden.starts_with(".wh.") || hidden == "." || hidden == "..") continue;
-      if (::mknodat(own, hidden.c_str(), S_IFCHR, makedev(0, 0)) != 0 && errno != EEXIST) result = fail_errno(errno, "hide `" + path + "/" + hidden + "`");
+      if (::mknodat(own, hidden.c_str(), S_IFCHR, makedev(0, 0)) != 0 && errno != EEXIST)
+        result = fail_errno(errno, "hide `" + path + "/" + hidden + "`");
     } else if (UniqueFd child(::openat(own, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)); child) {
       if (auto done = convert_directory(std::move(child), path + "/" + name); !done) result = done;
     }

@@ -41,7 +41,8 @@ Result<std::string> OciRuntime::version() const {
   return name + " " + number;
 }
 
-Result<pid_t> OciRuntime::create(const std::string& id, const std::string& bundle, int standard_output, int standard_error) const {
+Result<pid_t> OciRuntime::create(const std::string& id, const std::string& bundle, int standard_output,
+                                 int standard_error) const {
   const std::string pid_file = bundle + "/pid";
   ::unlink((bundle + "/log").c_str());
   auto created = run_checked({.arguments = arguments({"create", "--bundle", bundle, "--pid-file", pid_file, id}, bundle),

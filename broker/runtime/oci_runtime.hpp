@@ -16,7 +16,8 @@ namespace berth::runtime {
 class OciRuntime {
  public:
   OciRuntime() = default;
-  OciRuntime(std::string program, std::string state_directory) : program_(std::move(program)), state_directory_(std::move(state_directory)) {}
+  OciRuntime(std::string program, std::string state_directory)
+      : program_(std::move(program)), state_directory_(std::move(state_directory)) {}
 
   const std::string& program() const { return program_; }
   // The first line of `--version`: "runc version 1.1.5" -> "runc 1.1.5".

@@ -80,12 +80,11 @@ Result<int> wait_for(pid_t pid, std::chrono::milliseconds timeout) {
 
 }  // namespace
 
-int exit_code_of(int wait_status) {
-  return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
+int exit_code_of(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status); }
 
 Result<Finished> run_program(const Command& command) {
-  // A file in memory and not a pipe: nobody has to read while the program runs, and a grandchild that keeps it open blocks nobody.
+  // A file in memory and not a pipe: nobody has to read while the program runs, and a grandchild that keeps it open blocks
+  // nobody.
   UniqueFd collected(::memfd_create("berth-output", MFD_CLOEXEC));
   if (!collected) return fail_errno(errno, "memfd_create");
   const int output = command.standard_output >= 0 ? command.standard_output : collected.get();

@@ -40,8 +40,9 @@ Result<> mount_with_upper(const LayerList& lower, const std::string& directory, 
   for (const std::string& path : {upper, work})
     if (auto made = make_directories(path); !made) return made;
   // volatile: what dies with the container needs no sync to disk.
-  return mount_at("berth", target, "overlay", 0,
-                  "lowerdir=" + lower.text() + ",upperdir=" + overlay_escaped(upper) + ",workdir=" + overlay_escaped(work) + ",volatile");
+  return mount_at(
+      "berth", target, "overlay", 0,
+      "lowerdir=" + lower.text() + ",upperdir=" + overlay_escaped(upper) + ",workdir=" + overlay_escaped(work) + ",volatile");
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ Result<std::unique_ptr<RootFileSystems>> RootFileSystems::open(const Paths& path
     if (auto made = make_directories(path, 0700); !made) return fail(made.error());
   // A daemon before this one may have left containers that still use its layer: each start makes its own.
   const std::string layer = paths.scratch() + "/cover";
-  if (auto mounted = mount_at("tmpfs", paths.scratch(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700"); !mounted) return fail(mounted.error());
+  if (auto mounted = mount_at("tmpfs", paths.scratch(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700"); !mounted)
+    return fail(mounted.error());
   auto cover = make_host_cover(layer, hidden_paths);
   if (!cover) return fail(cover.error().within("hide the host's secrets"));
   result->cover_ = std::move(*cover);
@@ -70,7 +72,8 @@ Result<std::string> RootFileSystems::checked_directory(const std::string& path) 
   for (const char* secret : {"/proc", "/sys", "/dev", "/run"})
     if (is_below(real, secret)) return fail(Code::permission_denied, "`{}` is no image: it lies in `{}`", path, secret);
   for (const char* secret : {"/root", "/home", "/etc"})
-    if (is_below(secret, real)) return fail(Code::permission_denied, "`{}` is no image: it holds `{}`; use `host` for the host's root", path, secret);
+    if (is_below(secret, real))
+      return fail(Code::permission_denied, "`{}` is no image: it holds `{}`; use `host` for the host's root", path, secret);
   return std::string(real);
 }
 

@@ -23,26 +23,49 @@ namespace berth::runtime {
 
 // What happened to a task. `at` is when. Reports of adopted tasks are given again from the start, with their old times: the
 // daemon before may have died between a report and what it led to.
-struct PullStarted { TimePoint at; };
-struct PullStopped { TimePoint at; };
-struct ContainerStarted { TimePoint at; std::string container; std::string runtime_id; int pid = 0; };
+struct PullStarted {
+  TimePoint at;
+};
+struct PullStopped {
+  TimePoint at;
+};
+struct ContainerStarted {
+  TimePoint at;
+  std::string container;
+  std::string runtime_id;
+  int pid = 0;
+};
 struct ContainerExited {
   TimePoint at;
   std::string container;
-  int exit_code = 0;       // 128 + signal where a signal ended it
-  std::string reason;      // "OutOfMemoryError: Container killed due to memory usage"; empty
+  int exit_code = 0;   // 128 + signal where a signal ended it
+  std::string reason;  // "OutOfMemoryError: Container killed due to memory usage"; empty
 };
 // The first time all containers that must start have started.
-struct TaskRunning { TimePoint at; };
+struct TaskRunning {
+  TimePoint at;
+};
 // The task could not start; everything that was made for it is gone. `reason` is ECS's text, e.g.
 // "ResourceInitializationError: failed to invoke EFS utils commands ...", "CannotPullContainerError: ...".
-struct TaskFailedToStart { TimePoint at; std::string reason; std::string container; };
+struct TaskFailedToStart {
+  TimePoint at;
+  std::string reason;
+  std::string container;
+};
 // Every container has ended and everything that was made for the task is gone. `reason` only where the runtime itself is the
 // cause (the task did not survive a restart of Berth); empty else.
-struct TaskStopped { TimePoint at; std::string reason; };
-struct HealthChanged { TimePoint at; std::string container; std::string status; };  // HEALTHY, UNHEALTHY, UNKNOWN
+struct TaskStopped {
+  TimePoint at;
+  std::string reason;
+};
+struct HealthChanged {
+  TimePoint at;
+  std::string container;
+  std::string status;
+};  // HEALTHY, UNHEALTHY, UNKNOWN
 
-using Event = std::variant<PullStarted, PullStopped, ContainerStarted, ContainerExited, TaskRunning, TaskFailedToStart, TaskStopped, HealthChanged>;
+using Event = std::variant<PullStarted, PullStopped, ContainerStarted, ContainerExited, TaskRunning, TaskFailedToStart,
+                           TaskStopped, HealthChanged>;
 struct Report {
   TaskId task;
   Event event;
@@ -60,20 +83,21 @@ struct TaskListener {
 class Runtime {
  public:
   struct Options {
-    std::string state_directory;   // absolute; runtime/ below it is the runtime's
-    std::string run_name;          // a prefix of every cgroup and namespace name, e.g. "berth-4580"
+    std::string state_directory;            // absolute; runtime/ below it is the runtime's
+    std::string run_name;                   // a prefix of every cgroup and namespace name, e.g. "berth-4580"
     std::vector<std::string> hidden_paths;  // besides the built-in ones, hidden from `host` images (the state directory, ...)
     unsigned front_door_port = 4580;
   };
   struct Handlers {
     std::function<void(Report)> report;
-    std::function<void(TaskListener)> listener_opened;      // also for adopted tasks
-    std::function<void(const TaskId&)> listeners_closing;   // returns when nothing uses them any more
+    std::function<void(TaskListener)> listener_opened;     // also for adopted tasks
+    std::function<void(const TaskId&)> listeners_closing;  // returns when nothing uses them any more
   };
 
   // Finds an OCI runtime that works on this host (crun, then runc; each tried with a real container), makes the VPC's network
   // namespace with its bridge. Fails with what to do: no runtime, not root, no namespaces.
-  // `exits` must be started. Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads, one at a time for a task.
+  // `exits` must be started. Call share.recover() before, and adopt() soon after. Handlers are called on the runtime's threads,
+  // one at a time for a task.
   static Result<std::unique_ptr<Runtime>> start(const Options& options, fuse::Share& share, Survival& survival, ChildExits& exits,
                                                 Handlers handlers);
   // Tasks that run go on: the next daemon adopts them. No handler is called any more when it returns; `exits` may still call

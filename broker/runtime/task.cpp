@@ -86,8 +86,9 @@ void Task::advance() {
   if (finished_ || record_ == nullptr) return;
   if (stop_requested_) record_->stopping = 1;
   if (record_->stopping == 0) start_due();
-  if (record_->stopping == 0 && record_->running == 0 &&
-      std::all_of(members_.begin(), members_.end(), [](const Member& m) { return m.abandoned || m.record->state >= ContainerState::started; })) {
+  if (record_->stopping == 0 && record_->running == 0 && std::all_of(members_.begin(), members_.end(), [](const Member& m) {
+        return m.abandoned || m.record->state >= ContainerState::started;
+      })) {
     const TimePoint now = machine_.clock.now();
     record_->running_at = to_record_time(now);
     record_->running = 1;
@@ -134,7 +135,8 @@ Task::Readiness Task::readiness(const Member& member, std::string& why) const {
       why = "container `" + member.definition.name + "` waits for `" + name + "` to " + what + ", which can't happen any more";
       return Readiness::impossible;
     };
-    if (condition == "START" && record.state < ContainerState::started) return other->abandoned ? never("start") : Readiness::waiting;
+    if (condition == "START" && record.state < ContainerState::started)
+      return other->abandoned ? never("start") : Readiness::waiting;
     if (condition == "COMPLETE" && !ended) return Readiness::waiting;
     if (condition == "SUCCESS") {
       if (!ended) return Readiness::waiting;
@@ -154,10 +156,11 @@ void Task::start_container(Member& member) {
   if (!created) return fail_to_start(member, created.error());
   auto begun_container = begin_container(member);
   if (!begun_container) return fail_to_start(member, begun_container.error());
-  log::info("container started", {{"task", launch_.id.str()},
-                                  {"container", member.definition.name},
-                                  {"pid", member.record->pid},
-                                  {"took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(machine_.clock.now() - begun).count()}});
+  log::info("container started",
+            {{"task", launch_.id.str()},
+             {"container", member.definition.name},
+             {"pid", member.record->pid},
+             {"took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(machine_.clock.now() - begun).count()}});
 }
 
 Result<> Task::create_container(Member& member) {
@@ -174,7 +177,8 @@ Result<> Task::create_container(Member& member) {
   for (const int reader : {output[0], error[0]}) ::fcntl(reader, F_SETFL, O_NONBLOCK);
   if (auto pumped = pump_output(member); !pumped) return pumped;
   const auto create = [&] {
-    return machine_.oci.create(runtime_id(launch_.id, name), machine_.paths.bundle(launch_.id, name), output_writer.get(), error_writer.get());
+    return machine_.oci.create(runtime_id(launch_.id, name), machine_.paths.bundle(launch_.id, name), output_writer.get(),
+                               error_writer.get());
   };
   auto pid = create();
   if (!pid && adopted_) {
@@ -227,9 +231,10 @@ void Task::started(Member& member) {
       std::string why;
       for (const Member& other : task.members_)
         for (const auto& [dependency, condition] : other.definition.depends_on)
-          if (dependency == late.definition.name && other.record->state == ContainerState::pending && task.record_->stopping == 0 &&
-              task.readiness(other, why) == Readiness::waiting)
-            return task.fail(Error{Code::unavailable, "container `" + dependency + "` did not reach " + condition + " within its startTimeout", 0},
+          if (dependency == late.definition.name && other.record->state == ContainerState::pending &&
+              task.record_->stopping == 0 && task.readiness(other, why) == Readiness::waiting)
+            return task.fail(Error{Code::unavailable,
+                                   "container `" + dependency + "` did not reach " + condition + " within its startTimeout", 0},
                              other.definition.name);
     });
 }
@@ -244,7 +249,8 @@ void Task::fail_to_start(Member& member, const Error& error) {
   member.abandoned = true;
   member.record->state = ContainerState::pending;
   if (member.definition.essential) return fail(error, member.definition.name);
-  log::warning("container failed to start", {{"task", launch_.id.str()}, {"container", member.definition.name}, {"why", error.message}});
+  log::warning("container failed to start",
+               {{"task", launch_.id.str()}, {"container", member.definition.name}, {"why", error.message}});
   report(ContainerExited{machine_.clock.now(), member.definition.name, 255, error.message});
 }
 
@@ -258,7 +264,8 @@ void Task::watch(Member& member) {
   machine_.exits.watch(pid, [weak = weak_from_this(), index, pid](int wait_status, TimePoint at) {
     if (const auto self = weak.lock())
       self->post([=](Task& task) {
-        if (task.members_[index].record != nullptr && task.members_[index].record->pid == pid) task.exited(index, wait_status, at);
+        if (task.members_[index].record != nullptr && task.members_[index].record->pid == pid)
+          task.exited(index, wait_status, at);
       });
   });
 }
@@ -279,7 +286,8 @@ void Task::exited(std::size_t index, int wait_status, TimePoint at) {
   record.exited_at = to_record_time(at);
   record.state = ContainerState::exited;
   const bool memory = record.out_of_memory > 0 && record.exit_code != 0;
-  log::info("container exited", {{"task", launch_.id.str()}, {"container", member.definition.name}, {"exit_code", record.exit_code}});
+  log::info("container exited",
+            {{"task", launch_.id.str()}, {"container", member.definition.name}, {"exit_code", record.exit_code}});
   report(ContainerExited{at, member.definition.name, record.exit_code,
                          memory ? "OutOfMemoryError: Container killed due to memory usage" : ""});
   if (member.definition.essential) record_->stopping = 1;
@@ -317,7 +325,8 @@ void Task::stop_due() {
     if (!alive(member) || member.terminated) continue;
     const bool needed = std::any_of(members_.begin(), members_.end(), [&](const Member& other) {
       const auto& list = other.definition.depends_on;
-      return alive(other) && std::any_of(list.begin(), list.end(), [&](const auto& d) { return d.container == member.definition.name; });
+      return alive(other) &&
+             std::any_of(list.begin(), list.end(), [&](const auto& d) { return d.container == member.definition.name; });
     });
     if (!needed) terminate(member);
   }
@@ -378,10 +387,11 @@ void Task::post(std::function<void(Task&)> step) {
 
 void Task::post_after(std::chrono::milliseconds delay, std::function<void(Task&)> step) {
   machine_.pool->after(delay, [weak = weak_from_this(), step = std::move(step)] {
-    if (const auto self = weak.lock()) self->post([step](Task& task) {
-      if (!task.finished_ && task.record_ != nullptr) step(task);
-      if (!task.finished_) task.advance();
-    });
+    if (const auto self = weak.lock())
+      self->post([step](Task& task) {
+        if (!task.finished_ && task.record_ != nullptr) step(task);
+        if (!task.finished_) task.advance();
+      });
   });
 }
 

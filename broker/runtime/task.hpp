@@ -81,7 +81,7 @@ class Task : public std::enable_shared_from_this<Task> {
   std::atomic<bool> stop_requested_ = false;  // looked at between the steps of a start
   TaskRecord* record_ = nullptr;
   std::vector<Member> members_;
-  bool silent_ = false;    // nobody expects it: no reports
+  bool silent_ = false;  // nobody expects it: no reports
   bool adopted_ = false;
   bool finished_ = false;
   std::string lost_reason_;

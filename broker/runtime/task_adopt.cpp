@@ -27,7 +27,8 @@ void Task::resume(bool known) {
   machine_.network.restore(launch_);
   if (lost) lost_reason_ = "Berth was stopped while the task was running";
   if (lost || !known) record_->stopping = 1;
-  if (!lost && record_->prepared == 0) set_text(record_->failure, "ResourceInitializationError: Berth was restarted while the task was starting");
+  if (!lost && record_->prepared == 0)
+    set_text(record_->failure, "ResourceInitializationError: Berth was restarted while the task was starting");
   if (lost || record_->prepared == 0) {
     record_->stopping = 1;
     for (const Member& member : members_) machine_.oci.remove(runtime_id(launch_.id, member.definition.name));
@@ -44,11 +45,13 @@ void Task::report_again() {
   if (record_->pull_started_at != 0) report(PullStarted{from_record_time(record_->pull_started_at)});
   if (record_->pull_stopped_at != 0) report(PullStopped{from_record_time(record_->pull_stopped_at)});
   if (is_alive(record_->metadata)) machine_.handlers.listener_opened(TaskListener{launch_.id, "metadata", record_->metadata.fd});
-  if (is_alive(record_->front_door)) machine_.handlers.listener_opened(TaskListener{launch_.id, "front-door", record_->front_door.fd});
+  if (is_alive(record_->front_door))
+    machine_.handlers.listener_opened(TaskListener{launch_.id, "front-door", record_->front_door.fd});
   for (const Member& member : members_) {
     const ContainerRecord& record = *member.record;
     const std::string& name = member.definition.name;
-    if (record.started_at != 0) report(ContainerStarted{from_record_time(record.started_at), name, runtime_id(launch_.id, name), record.pid});
+    if (record.started_at != 0)
+      report(ContainerStarted{from_record_time(record.started_at), name, runtime_id(launch_.id, name), record.pid});
   }
   if (record_->running != 0) report(TaskRunning{from_record_time(record_->running_at)});
   for (const Member& member : members_) {

@@ -20,11 +20,13 @@ void Task::schedule_check(std::size_t index) {
   const Container::HealthCheck& check = *members_[index].definition.health_check;
   if (check.command.empty() || check.command[0] == "NONE") return;
   const std::string& name = members_[index].definition.name;
-  auto run = [weak = weak_from_this(), index, oci = machine_.oci, id = runtime_id(launch_.id, name), command = command_of(check.command),
-              timeout = check.timeout, pid_file = machine_.paths.bundle(launch_.id, name) + "/check.pid"] {
+  auto run = [weak = weak_from_this(), index, oci = machine_.oci, id = runtime_id(launch_.id, name),
+              command = command_of(check.command), timeout = check.timeout,
+              pid_file = machine_.paths.bundle(launch_.id, name) + "/check.pid"] {
     if (weak.expired()) return;
     const auto exit_code = oci.execute(id, command, timeout, pid_file);
-    if (const auto self = weak.lock()) self->post([index, healthy = exit_code.value_or(1) == 0](Task& task) { task.checked(index, healthy); });
+    if (const auto self = weak.lock())
+      self->post([index, healthy = exit_code.value_or(1) == 0](Task& task) { task.checked(index, healthy); });
   };
   machine_.checks->after(check.interval, std::move(run));
 }

@@ -20,11 +20,11 @@ using TaskId = Id<struct TaskIdTag>;
 
 // The elastic network interface of an awsvpc task, as cluster_sim handed it out.
 struct NetworkInterface {
-  std::string id;            // eni-...
-  std::string mac;           // 02:...
-  std::string address;       // 10.0.1.17
+  std::string id;       // eni-...
+  std::string mac;      // 02:...
+  std::string address;  // 10.0.1.17
   unsigned prefix_length = 24;
-  std::string gateway;       // 10.0.1.1: answered by the VPC's bridge
+  std::string gateway;  // 10.0.1.1: answered by the VPC's bridge
 };
 
 enum class NetworkMode {
@@ -63,17 +63,17 @@ struct Container {
   // (a directory with `oci-layout`; `:tag` may follow).
   std::string image;
   bool essential = true;
-  std::vector<std::string> entry_point;  // empty: the image's
-  std::vector<std::string> command;      // empty: the image's
+  std::vector<std::string> entry_point;            // empty: the image's
+  std::vector<std::string> command;                // empty: the image's
   std::map<std::string, std::string> environment;  // whole: what ECS injects is in it already
   std::string working_directory;
-  std::string user;                      // "", "uid", "uid:gid", "name"
+  std::string user;  // "", "uid", "uid:gid", "name"
   std::vector<MountPoint> mount_points;
-  std::optional<unsigned> cpu;           // CPU units, 1024 a vCPU: shares
-  std::optional<unsigned> memory_mib;    // hard limit
+  std::optional<unsigned> cpu;         // CPU units, 1024 a vCPU: shares
+  std::optional<unsigned> memory_mib;  // hard limit
   std::optional<unsigned> memory_reservation_mib;
   bool read_only_root = false;
-  bool privileged = false;               // refused by the runtime
+  bool privileged = false;                                       // refused by the runtime
   std::vector<std::string> add_capabilities, drop_capabilities;  // "SYS_PTRACE"
   std::vector<Ulimit> ulimits;
   std::string hostname;
@@ -90,7 +90,7 @@ struct Container {
     unsigned retries = 3;
   };
   std::optional<HealthCheck> health_check;
-  bool init = false;                     // linuxParameters.initProcessEnabled
+  bool init = false;  // linuxParameters.initProcessEnabled
 };
 
 struct TaskLaunch {

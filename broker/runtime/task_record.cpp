@@ -18,7 +18,7 @@ std::string region_name(const TaskId& task) { return "runtime/" + task.str(); }
 std::string output_name(const TaskId& task, std::size_t container) { return region_name(task) + "/" + std::to_string(container); }
 
 std::uint64_t inode_of(int fd) {
-  struct stat info {};
+  struct stat info{};
   return fd >= 0 && ::fstat(fd, &info) == 0 ? info.st_ino : 0;
 }
 

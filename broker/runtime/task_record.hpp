@@ -23,9 +23,9 @@ struct KeptDescriptor {
 };
 
 enum class ContainerState : std::uint32_t {
-  pending,   // not made yet; what may exist of it is deleted before a second try
-  created,   // `pid` waits to be started
-  started,   // for the first time at `started_at`
+  pending,  // not made yet; what may exist of it is deleted before a second try
+  created,  // `pid` waits to be started
+  started,  // for the first time at `started_at`
   exited,
 };
 
@@ -43,7 +43,7 @@ struct TaskRecord {
   std::uint32_t prepared = 0, running = 0, stopping = 0;
   std::int64_t pull_started_at = 0, pull_stopped_at = 0, running_at = 0;
   KeptDescriptor metadata, front_door;
-  char failure[512] = {};             // why it can't start; empty: it didn't fail
+  char failure[512] = {};  // why it can't start; empty: it didn't fail
   char failed_container[256] = {};
   ContainerRecord containers[kContainersMax];
 

@@ -21,7 +21,8 @@ Result<> Volumes::prepare(const TaskLaunch& task) {
       case Volume::Kind::efs: {
         if (!volume.share) return fail(Code::invalid_argument, "volume `{}` names no file system", volume.name);
         if (auto mounted = mount_share(*volume.share, target); !mounted)
-          return fail(mounted.error().within("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes"));
+          return fail(
+              mounted.error().within("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes"));
         break;
       }
       case Volume::Kind::host: {
@@ -45,7 +46,8 @@ Result<> Volumes::bind_host(const std::string& source, const std::string& target
   char real[PATH_MAX];
   if (::realpath(source.c_str(), real) == nullptr) return fail_errno(errno, "host path `" + source + "`");
   for (const std::string& refused : refused_)
-    if (is_below(real, refused) || is_below(refused, real)) return fail(Code::permission_denied, "Berth mounts `{}` into no task: it holds or lies in `{}`", source, refused);
+    if (is_below(real, refused) || is_below(refused, real))
+      return fail(Code::permission_denied, "Berth mounts `{}` into no task: it holds or lies in `{}`", source, refused);
   // The tree is taken now: who changes the path later changes nothing for the task.
   const UniqueFd tree(::open_tree(AT_FDCWD, real, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW));
   if (!tree) return fail_errno(errno, "open_tree `" + source + "`");

@@ -14,7 +14,8 @@ namespace berth::runtime {
 class Volumes {
  public:
   // Directories of the host that no task may mount, nor what lies in them or holds them.
-  Volumes(const Paths& paths, fuse::Share& share, std::vector<std::string> refused) : paths_(paths), share_(share), refused_(std::move(refused)) {}
+  Volumes(const Paths& paths, fuse::Share& share, std::vector<std::string> refused)
+      : paths_(paths), share_(share), refused_(std::move(refused)) {}
 
   // All of the task's volumes. Fails with ECS's texts; what was made stays until remove().
   Result<> prepare(const TaskLaunch& task);

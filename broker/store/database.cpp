@@ -21,8 +21,11 @@ constexpr long long kApplicationId = 0x42727468;
 Code code_of(int sqlite_code) {
   switch (sqlite_code & 0xff) {
     case SQLITE_FULL: return Code::resource_exhausted;
-    case SQLITE_BUSY: case SQLITE_LOCKED: return Code::unavailable;
-    case SQLITE_PERM: case SQLITE_READONLY: case SQLITE_AUTH: return Code::permission_denied;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return Code::unavailable;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+    case SQLITE_AUTH: return Code::permission_denied;
     default: return Code::io;
   }
 }
@@ -86,7 +89,8 @@ Result<> Database::configure() {
   for (const char* pragma : {"PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"}) {
     if (auto done = execute(pragma); !done) {
       if ((sqlite3_errcode(connection_.get()) & 0xff) == SQLITE_NOTADB) {
-        return fail(Code::failed_precondition, "`{}` is not a database of Berth's, or damaged: move it away to start anew", path_);
+        return fail(Code::failed_precondition, "`{}` is not a database of Berth's, or damaged: move it away to start anew",
+                    path_);
       }
       return done;
     }
@@ -107,7 +111,8 @@ Result<> Database::check_schema() {
   if (!version) return fail(version.error());
   if (*version > kSchemaVersion) {
     return fail(Code::failed_precondition,
-                "`{}` was written by a newer Berth (its schema is version {}, this one knows {}): start that one, or another state directory",
+                "`{}` was written by a newer Berth (its schema is version {}, this one knows {}): start that one, or another "
+                "state directory",
                 path_, *version, kSchemaVersion);
   }
   return {};

@@ -22,8 +22,12 @@ class Database {
   Result<> load(const Store::Visit& visit);
 
  private:
-  struct CloseDatabase { void operator()(sqlite3* database) const; };
-  struct FinalizeStatement { void operator()(sqlite3_stmt* statement) const; };
+  struct CloseDatabase {
+    void operator()(sqlite3* database) const;
+  };
+  struct FinalizeStatement {
+    void operator()(sqlite3_stmt* statement) const;
+  };
   using Connection = std::unique_ptr<sqlite3, CloseDatabase>;
   using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 

@@ -27,7 +27,7 @@ Result<> make_folder(const std::string& path) {
 
 // Someone's `--state /tmp` must not turn /tmp into our private folder.
 Result<> check_ours(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return fail_errno(errno, fmt::format("state directory `{}`", path));
   if (!S_ISDIR(status.st_mode)) return fail(Code::failed_precondition, "state directory `{}` is not a folder", path);
   if (status.st_uid != ::geteuid()) {
@@ -38,7 +38,8 @@ Result<> check_ours(const std::string& path) {
   if (error) return fail_errno(error.value(), fmt::format("state directory `{}`", path));
   const StateDirectory directory{path};
   if (!empty && !files::exists(directory.lock(), error) && !files::exists(directory.database(), error)) {
-    return fail(Code::failed_precondition, "state directory `{}` holds other things than Berth's: name an empty or a new one", path);
+    return fail(Code::failed_precondition, "state directory `{}` holds other things than Berth's: name an empty or a new one",
+                path);
   }
   if (::chmod(path.c_str(), 0700) != 0) return fail_errno(errno, fmt::format("state directory `{}`", path));
   return {};
@@ -64,7 +65,9 @@ Result<StateDirectory> StateDirectory::prepare(const std::string& path) {
 Result<Secret> load_or_make_key(const StateDirectory& directory, Random& random) {
   auto found = read_file(directory.keys());
   if (found && found->size() == kKeyBytes) return Secret{std::move(*found)};
-  if (found) return fail(Code::failed_precondition, "`{}` is damaged: it has {} bytes, not {}", directory.keys(), found->size(), kKeyBytes);
+  if (found)
+    return fail(Code::failed_precondition, "`{}` is damaged: it has {} bytes, not {}", directory.keys(), found->size(),
+                kKeyBytes);
   if (found.error().code != Code::not_found) return fail(found.error());
   std::array<std::byte, kKeyBytes> bytes{};
   random.fill(bytes);

@@ -136,7 +136,8 @@ void SqliteStore::note_success(std::size_t batches) {
 
 void SqliteStore::note_failure(const Error& error) {
   if (!failure_) log::error("store can't be written; calls that change something are refused", {{"error", error.message}});
-  failure_ = Error{Code::unavailable, fmt::format("can't store changes until this is mended: {}", error.message), error.errno_value};
+  failure_ =
+      Error{Code::unavailable, fmt::format("can't store changes until this is mended: {}", error.message), error.errno_value};
   statistics_.failures += 1;
 }
 

@@ -104,8 +104,10 @@ Result<> Condition::compile_operator(std::string_view name) {
     if (there) rest.remove_prefix(prefix.size());
     return there;
   };
-  if (take_prefix("ForAnyValue:")) quantifier_ = Quantifier::for_any_value;
-  else if (take_prefix("ForAllValues:")) quantifier_ = Quantifier::for_all_values;
+  if (take_prefix("ForAnyValue:"))
+    quantifier_ = Quantifier::for_any_value;
+  else if (take_prefix("ForAllValues:"))
+    quantifier_ = Quantifier::for_all_values;
   if (rest.ends_with("IfExists")) {
     if_exists_ = true;
     rest.remove_suffix(8);

@@ -28,9 +28,14 @@ Result<AddressRange> parse_address_range(std::string_view text);
 class Condition {
  public:
   enum class Comparison {
-    string,      // Pattern, exact or with wildcards
-    arn,         // Pattern, part by part
-    number, date, boolean, address, binary, null,
+    string,  // Pattern, exact or with wildcards
+    arn,     // Pattern, part by part
+    number,
+    date,
+    boolean,
+    address,
+    binary,
+    null,
   };
   enum class Relation { equal, less, less_or_equal, greater, greater_or_equal };
   enum class Quantifier { none, for_any_value, for_all_values };

@@ -12,9 +12,8 @@ namespace {
 constexpr std::string_view kPrincipalTag = "aws:principaltag/";
 
 bool is_word(std::string_view text, std::string_view also) {
-  return !text.empty() && std::ranges::all_of(text, [also](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || also.contains(c);
-  });
+  return !text.empty() &&
+         std::ranges::all_of(text, [also](char c) { return std::isalnum(static_cast<unsigned char>(c)) || also.contains(c); });
 }
 
 std::optional<std::string_view> present(std::string_view value) {
@@ -42,10 +41,12 @@ bool is_condition_key(std::string_view key) {
   if (slash == std::string_view::npos) return is_word(rest, "-_.:");
   // What stands behind the slash is a tag's name: nearly anything.
   const auto tag = rest.substr(slash + 1);
-  return is_word(rest.substr(0, slash), "-_.:") && !tag.empty() && tag.size() <= 128 && tag.find_first_of("${}*?") == std::string_view::npos;
+  return is_word(rest.substr(0, slash), "-_.:") && !tag.empty() && tag.size() <= 128 &&
+         tag.find_first_of("${}*?") == std::string_view::npos;
 }
 
-RequestContext::RequestContext(const Principal& principal, const Tags* principal_tags, const Conditions& conditions, TimePoint now)
+RequestContext::RequestContext(const Principal& principal, const Tags* principal_tags, const Conditions& conditions,
+                               TimePoint now)
     : principal_(principal),
       principal_tags_(principal_tags),
       conditions_(conditions),

@@ -35,7 +35,8 @@ Result<Json> parse_json(std::string_view text) {
     if (too_deep) return false;  // dropped at once: copies of a deep tree recurse
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) twice = parsed.get<std::string>();
+    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+      twice = parsed.get<std::string>();
     return true;
   };
   try {
@@ -71,9 +72,12 @@ Result<std::vector<std::string>> condition_values(const Json& value, std::string
   const Json list = value.is_array() ? value : Json::array({value});
   std::vector<std::string> values;
   for (const auto& item : list) {
-    if (item.is_string()) values.push_back(item.get<std::string>());
-    else if (item.is_number() || item.is_boolean()) values.push_back(item.dump());
-    else return malformed("the values of `{}` must be strings", key);
+    if (item.is_string())
+      values.push_back(item.get<std::string>());
+    else if (item.is_number() || item.is_boolean())
+      values.push_back(item.dump());
+    else
+      return malformed("the values of `{}` must be strings", key);
   }
   return values;
 }
@@ -82,8 +86,11 @@ Result<Pattern> compile_action(const std::string& text) {
   const auto colon = text.find(':');
   if (text != "*") {
     const auto vendor = std::string_view(text).substr(0, colon);
-    if (colon == std::string::npos) return malformed("`{}`: Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", text);
-    const auto of_vendor = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-'; };
+    if (colon == std::string::npos)
+      return malformed("`{}`: Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.", text);
+    const auto of_vendor = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    };
     if (vendor.empty() || !std::ranges::all_of(vendor, of_vendor)) return malformed("Vendor {} is not valid", vendor);
     const auto name = std::string_view(text).substr(colon + 1);
     const auto of_name = [&](char c) { return of_vendor(c) || c == '*' || c == '?' || c == '_'; };
@@ -113,13 +120,16 @@ Result<PrincipalEntry> aws_principal(const std::string& text) {
   using Kind = PrincipalEntry::Kind;
   if (text == "*") return PrincipalEntry{Kind::everyone, "", text};
   if (is_account(text)) return PrincipalEntry{Kind::account, text, text};
-  const bool id = (text.starts_with("AROA") || text.starts_with("AIDA")) && text.size() >= 20 && text.find_first_of(":*?") == std::string::npos;
+  const bool id = (text.starts_with("AROA") || text.starts_with("AIDA")) && text.size() >= 20 &&
+                  text.find_first_of(":*?") == std::string::npos;
   if (id) return PrincipalEntry{Kind::unique_id, text, text};
   const auto arn = parse_arn(text);
   const bool known = arn && arn->partition == "aws" && is_account(arn->account) && arn->region.empty() &&
                      text.find_first_of("*?$") == std::string::npos;
   if (known && arn->service == "iam" && arn->resource == "root") return PrincipalEntry{Kind::account, arn->account, text};
-  const auto starts = [&](std::string_view prefix) { return known && arn->resource.starts_with(prefix) && arn->resource.size() > prefix.size(); };
+  const auto starts = [&](std::string_view prefix) {
+    return known && arn->resource.starts_with(prefix) && arn->resource.size() > prefix.size();
+  };
   const bool iam = known && arn->service == "iam" && (starts("user/") || starts("role/"));
   const bool sts = known && arn->service == "sts" && starts("assumed-role/");
   if (!iam && !sts) return malformed("Invalid principal in policy: \"AWS\":\"{}\"", text);
@@ -171,8 +181,9 @@ class StatementParser {
 
   Result<Statement> parse() {
     if (!json_.is_object()) return malformed("a statement must be an object");
-    for (const auto& step : {&StatementParser::elements, &StatementParser::sid, &StatementParser::effect, &StatementParser::actions,
-                             &StatementParser::resources, &StatementParser::principals, &StatementParser::conditions}) {
+    for (const auto& step :
+         {&StatementParser::elements, &StatementParser::sid, &StatementParser::effect, &StatementParser::actions,
+          &StatementParser::resources, &StatementParser::principals, &StatementParser::conditions}) {
       if (auto done = (this->*step)(); !done) return fail(done.error());
     }
     return std::move(statement_);
@@ -180,7 +191,7 @@ class StatementParser {
 
  private:
   Result<> elements() {
-    static const std::set<std::string, std::less<>> known = {"Sid",      "Effect",      "Action",    "NotAction",   "Resource",
+    static const std::set<std::string, std::less<>> known = {"Sid",         "Effect",    "Action",       "NotAction", "Resource",
                                                              "NotResource", "Principal", "NotPrincipal", "Condition"};
     for (const auto& [name, value] : json_.items()) {
       if (!known.contains(name)) return malformed("`{}` is not an element of a statement", name);
@@ -256,7 +267,8 @@ class StatementParser {
       return *value ? Result<>(malformed("Policy document should not specify a principal.")) : Result<>();
     }
     if (!*value) return malformed("Missing required field Principal");
-    if (kind_ == PolicyKind::trust && statement_.not_principal) return malformed("AssumeRolepolicy contained an invalid principal: NotPrincipal is not supported.");
+    if (kind_ == PolicyKind::trust && statement_.not_principal)
+      return malformed("AssumeRolepolicy contained an invalid principal: NotPrincipal is not supported.");
     auto entries = parse_principals(**value, statement_.not_principal ? "NotPrincipal" : "Principal");
     if (!entries) return fail(entries.error());
     statement_.principals = *std::move(entries);

@@ -82,9 +82,7 @@ std::vector<Range> arn_parts(Range all, Separator colon) {
 
 }  // namespace
 
-Pattern::Symbol Pattern::literal(char c) const {
-  return static_cast<unsigned char>(case_ == Case::ignored ? to_lower(c) : c);
-}
+Pattern::Symbol Pattern::literal(char c) const { return static_cast<unsigned char>(case_ == Case::ignored ? to_lower(c) : c); }
 
 Result<Pattern> Pattern::compile(std::string_view text, Wildcards wildcards, Variables variables, Case letter_case) {
   Pattern pattern;
@@ -165,9 +163,8 @@ bool Pattern::Filled::matches_arn_parts(std::string_view arn) const {
 bool Pattern::Filled::matches_resource(std::string_view arn) const {
   if (matches_arn_parts(arn)) return true;
   const auto parts = arn_parts<SymbolView>(symbols(), std::uint16_t{':'});
-  const bool reaches_over_colons =
-      std::ranges::any_of(std::span(parts).first(std::min<std::size_t>(parts.size(), 5)),
-                          [](SymbolView part) { return !part.empty() && part.back() == kAny; });
+  const bool reaches_over_colons = std::ranges::any_of(std::span(parts).first(std::min<std::size_t>(parts.size(), 5)),
+                                                       [](SymbolView part) { return !part.empty() && part.back() == kAny; });
   return reaches_over_colons && glob(symbols(), arn, case_);
 }
 

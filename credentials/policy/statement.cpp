@@ -51,8 +51,8 @@ bool Statement::covers_resource(std::string_view resource, const RequestContext&
 bool Statement::conditions_hold(const RequestContext& context) const {
   std::vector<std::string_view> values;
   bool doubtful = false;
-  const bool hold = std::ranges::all_of(
-      conditions, [&](const Condition& condition) { return condition.holds(context, values, doubtful); });
+  const bool hold =
+      std::ranges::all_of(conditions, [&](const Condition& condition) { return condition.holds(context, values, doubtful); });
   // As above: "not equal to what nobody knows" allows nothing, but it denies.
   return hold && !(doubtful && effect == Effect::allow);
 }

@@ -13,8 +13,10 @@ std::string without_dot_segments(std::string_view path) {
   std::vector<std::string> kept;
   for (auto& segment : split(path, '/')) {
     if (segment.empty() || segment == ".") continue;
-    if (segment != "..") kept.push_back(std::move(segment));
-    else if (!kept.empty()) kept.pop_back();
+    if (segment != "..")
+      kept.push_back(std::move(segment));
+    else if (!kept.empty())
+      kept.pop_back();
   }
   std::string normal = "/" + join(kept, '/');
   if (path.ends_with('/') && !kept.empty()) normal += '/';
@@ -26,8 +28,10 @@ std::string canonical_value(std::string_view value) {
   std::string canonical;
   for (const char c : value) {
     const bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-    if (!space) canonical += c;
-    else if (!canonical.empty() && canonical.back() != ' ') canonical += ' ';
+    if (!space)
+      canonical += c;
+    else if (!canonical.empty() && canonical.back() != ' ')
+      canonical += ' ';
   }
   if (canonical.ends_with(' ')) canonical.pop_back();
   return canonical;
@@ -80,7 +84,8 @@ std::vector<std::pair<std::string, std::string>> split_query(std::string_view qu
 }
 
 const std::string* find_header(std::span<const std::pair<std::string, std::string>> headers, std::string_view name) {
-  const auto found = std::ranges::find_if(headers, [name](const auto& header) { return equal_ignoring_case(header.first, name); });
+  const auto found =
+      std::ranges::find_if(headers, [name](const auto& header) { return equal_ignoring_case(header.first, name); });
   return found == headers.end() ? nullptr : &found->second;
 }
 
@@ -130,6 +135,8 @@ Digest signing_key(const Secret& secret, std::string_view date, std::string_view
 
 std::string signature(const Digest& key, std::string_view to_sign) { return hex_encode(view(hmac_sha256(view(key), to_sign))); }
 
-std::string payload_sha256(const SignedRequest& request) { return request.body_sha256 ? *request.body_sha256 : sha256_hex(request.body); }
+std::string payload_sha256(const SignedRequest& request) {
+  return request.body_sha256 ? *request.body_sha256 : sha256_hex(request.body);
+}
 
 }  // namespace berth::credentials

@@ -27,11 +27,13 @@ std::string_view trimmed(std::string_view text) {
 Signed<> read_credential(std::string_view credential, Authorization& authorization) {
   auto parts = split(credential, '/');
   if (parts.size() != 5) {
-    return incomplete(fmt::format("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'", credential));
+    return incomplete(fmt::format(
+        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '{}'", credential));
   }
   if (parts[4] != kTerminator) {
-    return std::unexpected(SignatureError{SignatureErrorCode::signature_does_not_match,
-                                          fmt::format("Credential should be scoped with a valid terminator: 'aws4_request', not '{}'.", parts[4])});
+    return std::unexpected(
+        SignatureError{SignatureErrorCode::signature_does_not_match,
+                       fmt::format("Credential should be scoped with a valid terminator: 'aws4_request', not '{}'.", parts[4])});
   }
   authorization.access_key_id = std::move(parts[0]);
   authorization.date = std::move(parts[1]);
@@ -44,7 +46,8 @@ Signed<> read_date(const std::string& text, Authorization& authorization) {
   const auto time = parse_time(text);
   // The basic form only: 20150830T123600Z.
   if (!time || text.size() != 16) {
-    return incomplete(fmt::format("Date must be in ISO-8601 'basic format'. Got '{}'. See http://en.wikipedia.org/wiki/ISO_8601", text));
+    return incomplete(
+        fmt::format("Date must be in ISO-8601 'basic format'. Got '{}'. See http://en.wikipedia.org/wiki/ISO_8601", text));
   }
   authorization.signed_at = *time;
   return {};
@@ -79,7 +82,9 @@ Signed<Authorization> from_header(const SignedRequest& request, std::string_view
   require(!credential.empty(), "Credential");
   require(!authorization.signature.empty(), "Signature");
   require(!authorization.signed_headers.empty(), "SignedHeaders");
-  if (!date) missing += (missing.empty() ? "" : " ") + std::string("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
+  if (!date)
+    missing += (missing.empty() ? "" : " ") +
+               std::string("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
   if (!missing.empty()) return incomplete(missing);
   if (auto read = read_credential(credential, authorization); !read) return std::unexpected(read.error());
   if (auto read = read_date(*date, authorization); !read) return std::unexpected(read.error());
@@ -89,7 +94,8 @@ Signed<Authorization> from_header(const SignedRequest& request, std::string_view
 
 Signed<Authorization> from_query(const std::vector<std::pair<std::string, std::string>>& parameters) {
   const auto value_of = [&parameters](std::string_view name) {
-    const auto found = std::ranges::find(parameters, name, [](const auto& parameter) -> std::string_view { return parameter.first; });
+    const auto found =
+        std::ranges::find(parameters, name, [](const auto& parameter) -> std::string_view { return parameter.first; });
     return found == parameters.end() ? std::string() : found->second;
   };
   Authorization authorization;
@@ -98,7 +104,9 @@ Signed<Authorization> from_query(const std::vector<std::pair<std::string, std::s
     return incomplete(fmt::format("Unsupported AWS 'algorithm': '{}'.", algorithm));
   }
   for (const auto* name : {"X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"}) {
-    if (value_of(name).empty()) return incomplete(fmt::format("AWS query-string parameters must include '{}'. Re-examine the query-string parameters.", name));
+    if (value_of(name).empty())
+      return incomplete(
+          fmt::format("AWS query-string parameters must include '{}'. Re-examine the query-string parameters.", name));
   }
   if (auto read = read_credential(value_of("X-Amz-Credential"), authorization); !read) return std::unexpected(read.error());
   if (auto read = read_date(value_of("X-Amz-Date"), authorization); !read) return std::unexpected(read.error());
@@ -108,7 +116,8 @@ Signed<Authorization> from_query(const std::vector<std::pair<std::string, std::s
   const auto expires = value_of("X-Amz-Expires");
   long seconds = 900;
   const auto [end, error] = std::from_chars(expires.data(), expires.data() + expires.size(), seconds);
-  if (!expires.empty() && (error != std::errc{} || end != expires.data() + expires.size())) return incomplete("X-Amz-Expires should be a number");
+  if (!expires.empty() && (error != std::errc{} || end != expires.data() + expires.size()))
+    return incomplete("X-Amz-Expires should be a number");
   if (seconds < 1 || seconds > kPresignedMax.count()) return incomplete("X-Amz-Expires must be between 1 and 604800 seconds");
   authorization.expires_in = std::chrono::seconds(seconds);
   return authorization;
@@ -132,13 +141,15 @@ std::string_view to_string(SignatureErrorCode code) {
 Signed<Authorization> read_authorization(const SignedRequest& request) {
   const auto* header = find_header(request.headers, "authorization");
   const auto parameters = split_query(request.query);
-  const bool presigned = std::ranges::any_of(parameters, [](const auto& parameter) { return parameter.first == "X-Amz-Algorithm"; });
+  const bool presigned =
+      std::ranges::any_of(parameters, [](const auto& parameter) { return parameter.first == "X-Amz-Algorithm"; });
   if (header && presigned) {
     return incomplete("Only one auth mechanism allowed: either the Authorization header or the X-Amz-Algorithm query parameter");
   }
   if (header) return from_header(request, *header);
   if (presigned) return from_query(parameters);
-  return std::unexpected(SignatureError{SignatureErrorCode::missing_authentication_token, "Request is missing Authentication Token"});
+  return std::unexpected(
+      SignatureError{SignatureErrorCode::missing_authentication_token, "Request is missing Authentication Token"});
 }
 
 }  // namespace berth::credentials

@@ -40,8 +40,9 @@ HeaderList sign(const SignedRequest& request, const SigningCredentials& credenti
   const auto names = header_names(all);
   const auto to_sign = string_to_sign(amz_date, scope_text(date, scope), canonical_request(complete, names, payload, options.s3));
   const auto key = signing_key(credentials.secret, date, scope.region, scope.service);
-  added.emplace_back("authorization", std::string(kAlgorithm) + " Credential=" + credentials.access_key_id + "/" + scope_text(date, scope) +
-                                          ", SignedHeaders=" + join(names, ';') + ", Signature=" + signature(key, to_sign));
+  added.emplace_back("authorization", std::string(kAlgorithm) + " Credential=" + credentials.access_key_id + "/" +
+                                          scope_text(date, scope) + ", SignedHeaders=" + join(names, ';') +
+                                          ", Signature=" + signature(key, to_sign));
   return added;
 }
 

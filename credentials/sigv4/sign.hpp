@@ -32,7 +32,7 @@ HeaderList sign(const SignedRequest& request, const SigningCredentials& credenti
                 const SignOptions& options = {});
 
 // The query string of the presigned URL: request.query with the X-Amz-* parameters behind it.
-std::string presign(const SignedRequest& request, const SigningCredentials& credentials, const SigningScope& scope,
-                    TimePoint now, std::chrono::seconds expires_in, const SignOptions& options = {});
+std::string presign(const SignedRequest& request, const SigningCredentials& credentials, const SigningScope& scope, TimePoint now,
+                    std::chrono::seconds expires_in, const SignOptions& options = {});
 
 }  // namespace berth::credentials

@@ -59,14 +59,17 @@ Signed<> check_scope(const Authorization& authorization, const VerifyOptions& op
   }
   const auto signed_at = to_amz_date(authorization.signed_at);
   if (authorization.date != signed_at.substr(0, 8)) {
-    return mismatch(fmt::format("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{}'.",
-                                authorization.date, signed_at.substr(0, 8), signed_at));
+    return mismatch(fmt::format(
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{}', from '{}'.",
+        authorization.date, signed_at.substr(0, 8), signed_at));
   }
   return {};
 }
 
 Signed<> check_time(const Authorization& authorization, const VerifyOptions& options, TimePoint now) {
-  const auto expired = [](std::string message) { return std::unexpected(SignatureError{SignatureErrorCode::request_expired, std::move(message)}); };
+  const auto expired = [](std::string message) {
+    return std::unexpected(SignatureError{SignatureErrorCode::request_expired, std::move(message)});
+  };
   const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(options.skew).count();
   const auto signed_at = authorization.signed_at;
   if (signed_at > now + options.skew) {
@@ -75,7 +78,8 @@ Signed<> check_time(const Authorization& authorization, const VerifyOptions& opt
   }
   if (authorization.presigned) {
     const auto end = signed_at + authorization.expires_in;
-    if (now > end) return expired(fmt::format("Signature expired: {} is now earlier than {}", to_amz_date(end), to_amz_date(now)));
+    if (now > end)
+      return expired(fmt::format("Signature expired: {} is now earlier than {}", to_amz_date(end), to_amz_date(now)));
     return {};
   }
   if (signed_at < now - options.skew) {
@@ -114,20 +118,23 @@ std::string payload_hash(const SignedRequest& request, const Authorization& auth
 
 }  // namespace
 
-Signed<> verify(const SignedRequest& request, const Authorization& authorization, const Secret& secret, const VerifyOptions& options,
-                TimePoint now) {
+Signed<> verify(const SignedRequest& request, const Authorization& authorization, const Secret& secret,
+                const VerifyOptions& options, TimePoint now) {
   if (auto checked = check_scope(authorization, options); !checked) return checked;
   if (auto checked = check_time(authorization, options, now); !checked) return checked;
   if (auto checked = check_signed_headers(request, authorization); !checked) return checked;
-  const auto canonical = canonical_request(request, authorization.signed_headers, payload_hash(request, authorization, options), options.s3);
+  const auto canonical =
+      canonical_request(request, authorization.signed_headers, payload_hash(request, authorization, options), options.s3);
   const auto to_sign = string_to_sign(to_amz_date(authorization.signed_at), authorization.scope(), canonical);
   const auto expected = signature(signing_keys().get(authorization, secret), to_sign);
   if (equal_constant_time(expected, authorization.signature)) return {};
-  return mismatch(fmt::format(
-      "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "
-      "Consult the service documentation for details.\n\nThe Canonical String for this request should have been\n'{}'\n\nThe String-to-Sign "
-      "should have been\n'{}'\n",
-      canonical, to_sign));
+  return mismatch(
+      fmt::format("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+                  "Key and signing method. "
+                  "Consult the service documentation for details.\n\nThe Canonical String for this request should have "
+                  "been\n'{}'\n\nThe String-to-Sign "
+                  "should have been\n'{}'\n",
+                  canonical, to_sign));
 }
 
 }  // namespace berth::credentials

@@ -24,9 +24,9 @@ enum class SignatureErrorCode {
   incomplete_signature,          // 400 IncompleteSignature(Exception)
   invalid_client_token_id,       // 403 InvalidClientTokenId / UnrecognizedClientException / S3 InvalidAccessKeyId
   signature_does_not_match,      // 403 SignatureDoesNotMatch / InvalidSignatureException
-  request_expired,               // as signature_does_not_match in Query and JSON; EC2: 400 RequestExpired; S3: 403 RequestTimeTooSkewed
-  expired_token,                 // 403 ExpiredToken(Exception)
-  invalid_token,                 // 403 InvalidClientTokenId / UnrecognizedClientException; S3: 400 InvalidToken
+  request_expired,  // as signature_does_not_match in Query and JSON; EC2: 400 RequestExpired; S3: 403 RequestTimeTooSkewed
+  expired_token,    // 403 ExpiredToken(Exception)
+  invalid_token,    // 403 InvalidClientTokenId / UnrecognizedClientException; S3: 400 InvalidToken
 };
 
 struct SignatureError {

@@ -19,19 +19,24 @@ Decision explicitly_denied(StatementRef by) {
 }
 
 // Both the role's trust policy and, where that does not name the principal itself, the principal's own policies.
-Decision authorize_action(const Identities& identities, const AssumeRoleRequest& request, const Role& role, const std::string& action,
-                          const RequestContext& context) {
+Decision authorize_action(const Identities& identities, const AssumeRoleRequest& request, const Role& role,
+                          const std::string& action, const RequestContext& context) {
   const auto& trust = *role.trust_policy;
   const auto said = evaluate(trust, action, role.arn, context);
   const auto reference = [&](std::size_t index) {
-    return StatementRef{"trust policy of role `" + role.name + "`", std::string(kTrustType), trust.statements()[index].sid, index};
+    return StatementRef{"trust policy of role `" + role.name + "`", std::string(kTrustType), trust.statements()[index].sid,
+                        index};
   };
   if (said.denied_by) return explicitly_denied(reference(*said.denied_by));
   Decision decision;
   decision.denying_policy_type = kTrustType;
   if (request.principal.kind != Principal::Kind::service) {
     // The identity policies may deny even whom the trust policy names.
-    AccessRequest access{.principal = request.principal, .action = action, .resource = role.arn, .conditions = request.conditions, .now = request.now};
+    AccessRequest access{.principal = request.principal,
+                         .action = action,
+                         .resource = role.arn,
+                         .conditions = request.conditions,
+                         .now = request.now};
     decision = authorize(identities, access);
     if (decision.reason == Decision::Reason::explicitly_denied) return decision;
   }
@@ -76,7 +81,8 @@ Principal role_session(const Identities& identities, const Role& role, std::stri
   Principal principal;
   principal.kind = Principal::Kind::assumed_role;
   principal.account = identities.account();
-  principal.arn = Arn{.service = "sts", .account = principal.account, .resource = "assumed-role/" + role.name + "/" + session_name}.str();
+  principal.arn =
+      Arn{.service = "sts", .account = principal.account, .resource = "assumed-role/" + role.name + "/" + session_name}.str();
   principal.unique_id = role.id + ":" + session_name;
   principal.name = role.name;
   principal.role_arn = role.arn;
@@ -84,14 +90,17 @@ Principal role_session(const Identities& identities, const Role& role, std::stri
   return principal;
 }
 
-Result<TemporaryCredentials> assume_role_as_service(const Identities& identities, const SessionTokens& tokens, const std::string& service,
-                                                    const std::string& role_arn, const std::string& session_name,
-                                                    std::chrono::seconds duration, TimePoint now, Random& random,
-                                                    std::map<std::string, std::string> extra) {
+Result<TemporaryCredentials> assume_role_as_service(const Identities& identities, const SessionTokens& tokens,
+                                                    const std::string& service, const std::string& role_arn,
+                                                    const std::string& session_name, std::chrono::seconds duration, TimePoint now,
+                                                    Random& random, std::map<std::string, std::string> extra) {
   const Role* role = identities.find_role_by_arn(role_arn);
   if (!role) return fail(Code::not_found, "the role `{}` does not exist", role_arn);
-  const AssumeRoleRequest request{
-      .principal = service_principal(service, identities.account()), .role_arn = role_arn, .conditions = {{"aws:SourceAccount", identities.account()}}, .tags = {}, .now = now};
+  const AssumeRoleRequest request{.principal = service_principal(service, identities.account()),
+                                  .role_arn = role_arn,
+                                  .conditions = {{"aws:SourceAccount", identities.account()}},
+                                  .tags = {},
+                                  .now = now};
   if (!authorize_assume_role(identities, request).allowed()) {
     return fail(Code::permission_denied, "the trust policy of `{}` does not allow sts:AssumeRole to `{}`", role_arn, service);
   }

@@ -36,8 +36,7 @@ Principal role_session(const Identities& identities, const Role& role, std::stri
 // aws:SourceAccount is brought along.
 Result<TemporaryCredentials> assume_role_as_service(const Identities& identities, const SessionTokens& tokens,
                                                     const std::string& service, const std::string& role_arn,
-                                                    const std::string& session_name, std::chrono::seconds duration,
-                                                    TimePoint now, Random& random,
-                                                    std::map<std::string, std::string> extra = {});
+                                                    const std::string& session_name, std::chrono::seconds duration, TimePoint now,
+                                                    Random& random, std::map<std::string, std::string> extra = {});
 
 }  // namespace berth::credentials

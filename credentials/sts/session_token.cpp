@@ -92,7 +92,8 @@ TemporaryCredentials SessionTokens::issue(Principal principal, std::chrono::seco
 
 std::expected<Session, TokenError> SessionTokens::open(std::string_view token, TimePoint now) const {
   const auto bytes = base64_decode(token);
-  if (!bytes || bytes->size() < kVersion.size() + kSealNonceBytes || !bytes->starts_with(kVersion)) return std::unexpected(TokenError::damaged);
+  if (!bytes || bytes->size() < kVersion.size() + kSealNonceBytes || !bytes->starts_with(kVersion))
+    return std::unexpected(TokenError::damaged);
   const auto nonce = std::string_view(*bytes).substr(kVersion.size(), kSealNonceBytes);
   const auto plain = unseal(key_, nonce, kVersion, std::string_view(*bytes).substr(kVersion.size() + kSealNonceBytes));
   if (!plain) return std::unexpected(TokenError::damaged);

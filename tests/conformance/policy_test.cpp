@@ -63,18 +63,26 @@ class World {
     User user{.name = "ann", .id = "AIDAEXAMPLEEXAMPLEAAA"};
     attach(c, user);
     EXPECT_TRUE(identities_.create(user));
-    request_.principal = Principal{.kind = Principal::Kind::user, .account = kAccount, .arn = "arn:aws:iam::" + kAccount + ":user/ann",
-                                   .unique_id = user.id, .name = "ann"};
+    request_.principal = Principal{.kind = Principal::Kind::user,
+                                   .account = kAccount,
+                                   .arn = "arn:aws:iam::" + kAccount + ":user/ann",
+                                   .unique_id = user.id,
+                                   .name = "ann"};
   }
 
   void add_role(const Json& c) {
     Role role{.name = "app", .id = "AROAEXAMPLEEXAMPLEAAA"};
-    role.trust_policy = must_parse(Json::parse(R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}})"), PolicyKind::trust);
+    role.trust_policy = must_parse(Json::parse(R"({"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}})"),
+                                   PolicyKind::trust);
     attach(c, role);
     EXPECT_TRUE(identities_.create(role));
-    request_.principal = Principal{.kind = Principal::Kind::assumed_role, .account = kAccount,
-                                   .arn = "arn:aws:sts::" + kAccount + ":assumed-role/app/s1", .unique_id = role.id + ":s1", .name = "app",
-                                   .role_arn = "arn:aws:iam::" + kAccount + ":role/app", .session_name = "s1",
+    request_.principal = Principal{.kind = Principal::Kind::assumed_role,
+                                   .account = kAccount,
+                                   .arn = "arn:aws:sts::" + kAccount + ":assumed-role/app/s1",
+                                   .unique_id = role.id + ":s1",
+                                   .name = "app",
+                                   .role_arn = "arn:aws:iam::" + kAccount + ":role/app",
+                                   .session_name = "s1",
                                    .session_tags = c.value("session_tags", Tags{})};
   }
 
@@ -107,7 +115,8 @@ TEST(PolicyCorpus, EveryCaseDecidesAsItSaysAndForTheReasonItSays) {
     }
     if (!c.contains("determining")) continue;
     Json determining = Json::array();
-    for (const auto& statement : decision.determining) determining.push_back(statement.policy + " #" + std::to_string(statement.index));
+    for (const auto& statement : decision.determining)
+      determining.push_back(statement.policy + " #" + std::to_string(statement.index));
     EXPECT_EQ(determining, c["determining"]);
   }
 }
@@ -119,7 +128,9 @@ TEST(PolicyCorpus, WhatIsNotUnderstoodIsRefusedAndTheMessageSaysWhere) {
     SCOPED_TRACE(c.at("name").get<std::string>());
     const auto kind = c.value("kind", "identity");
     const auto text = c.at("policy").is_string() ? c["policy"].get<std::string>() : c["policy"].dump();
-    const auto policy = Policy::parse(text, kind == "trust" ? PolicyKind::trust : kind == "resource" ? PolicyKind::resource : PolicyKind::identity);
+    const auto policy = Policy::parse(text, kind == "trust"      ? PolicyKind::trust
+                                            : kind == "resource" ? PolicyKind::resource
+                                                                 : PolicyKind::identity);
     ASSERT_FALSE(policy);
     EXPECT_NE(policy.error().message.find(c.at("says").get<std::string>()), std::string::npos) << policy.error().message;
   }

@@ -12,8 +12,14 @@ namespace {
 
 struct Case {
   explicit Case(const nlohmann::json& json)
-      : name(json.at("name")), form(json.at("form")), service(json.at("service")), method(json.at("method")), path(json.at("path")),
-        query(json.at("query")), body(json.at("body")), headers(json.at("headers").get<HeaderList>()) {}
+      : name(json.at("name")),
+        form(json.at("form")),
+        service(json.at("service")),
+        method(json.at("method")),
+        path(json.at("path")),
+        query(json.at("query")),
+        body(json.at("body")),
+        headers(json.at("headers").get<HeaderList>()) {}
   SignedRequest request() const { return {method, path, query, headers, body, std::nullopt}; }
   VerifyOptions options() const { return {.s3 = service == "s3", .service = service, .region = "us-east-1"}; }
   std::string name, form, service, method, path, query, body;
@@ -22,7 +28,8 @@ struct Case {
 
 class Botocore : public testing::Test {
  protected:
-  Botocore() : vectors_(berth::vectors::read_vectors("sigv4_botocore.json")), now_(*parse_time(vectors_.at("at").get<std::string>())) {
+  Botocore()
+      : vectors_(berth::vectors::read_vectors("sigv4_botocore.json")), now_(*parse_time(vectors_.at("at").get<std::string>())) {
     for (const auto& json : vectors_.at("cases")) cases_.emplace_back(json);
   }
   Secret secret() const { return Secret(vectors_.at("secret").get<std::string>()); }
@@ -73,10 +80,12 @@ TEST_F(Botocore, OurSignerMakesTheSameSignature) {
     Case bare = c;
     std::erase_if(bare.headers, [&](const auto& header) {
       const auto name = header.first;
-      const bool signed_by_them = std::ranges::any_of(authorization->signed_headers, [&](const auto& n) { return find_header(HeaderList{header}, n); });
+      const bool signed_by_them =
+          std::ranges::any_of(authorization->signed_headers, [&](const auto& n) { return find_header(HeaderList{header}, n); });
       return !signed_by_them || name == "X-Amz-Date" || name == "X-Amz-Security-Token";
     });
-    const auto added = sign(bare.request(), {"AKIDEXAMPLE", secret(), authorization->session_token}, {"us-east-1", c.service}, now_);
+    const auto added =
+        sign(bare.request(), {"AKIDEXAMPLE", secret(), authorization->session_token}, {"us-east-1", c.service}, now_);
     EXPECT_EQ(*find_header(added, "authorization"), *find_header(c.headers, "authorization"));
   }
 }
@@ -87,14 +96,16 @@ const Secret kSuiteSecret("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
 TEST(SigV4Documented, GetVanillaOfTheTestSuite) {
   const HeaderList headers = {{"Host", "example.amazonaws.com"}};
   const SignedRequest request{"GET", "/", "", headers, "", std::nullopt};
-  const auto added = sign(request, {"AKIDEXAMPLE", kSuiteSecret, ""}, {"us-east-1", "service"}, *parse_time("2015-08-30T12:36:00Z"));
+  const auto added =
+      sign(request, {"AKIDEXAMPLE", kSuiteSecret, ""}, {"us-east-1", "service"}, *parse_time("2015-08-30T12:36:00Z"));
   EXPECT_EQ(*find_header(added, "authorization"),
             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, "
             "Signature=5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
 }
 
 TEST(SigV4Documented, IamListUsers) {
-  const HeaderList headers = {{"Host", "iam.amazonaws.com"}, {"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}};
+  const HeaderList headers = {{"Host", "iam.amazonaws.com"},
+                              {"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"}};
   const SignedRequest request{"GET", "/", "Action=ListUsers&Version=2010-05-08", headers, "", std::nullopt};
   const auto added = sign(request, {"AKIDEXAMPLE", kSuiteSecret, ""}, {"us-east-1", "iam"}, *parse_time("2015-08-30T12:36:00Z"));
   EXPECT_TRUE(find_header(added, "authorization")->ends_with("5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7"));
@@ -102,8 +113,9 @@ TEST(SigV4Documented, IamListUsers) {
 
 TEST(SigV4Documented, SigningKeyOfTheExample) {
   const auto key = signing_key(kSuiteSecret, "20150830", "us-east-1", "iam");
-  EXPECT_EQ(signature(key, "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n"
-                           "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59"),
+  EXPECT_EQ(signature(key,
+                      "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n"
+                      "f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59"),
             "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
 }
 
@@ -111,7 +123,8 @@ TEST(SigV4Documented, S3PresignedUrl) {
   const HeaderList headers = {{"Host", "examplebucket.s3.amazonaws.com"}};
   const SignedRequest request{"GET", "/test.txt", "", headers, "", std::nullopt};
   const SigningCredentials credentials{"AKIAIOSFODNN7EXAMPLE", Secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), ""};
-  const auto query = presign(request, credentials, {"us-east-1", "s3"}, *parse_time("2013-05-24T00:00:00Z"), std::chrono::hours(24), {.s3 = true});
+  const auto query = presign(request, credentials, {"us-east-1", "s3"}, *parse_time("2013-05-24T00:00:00Z"),
+                             std::chrono::hours(24), {.s3 = true});
   EXPECT_TRUE(query.ends_with("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")) << query;
 }
 

@@ -73,7 +73,7 @@ class FakeKernel {
   std::optional<Reply> heard() { return receive(); }
 
   Reply init() {
-    struct fuse_init_in in {};
+    struct fuse_init_in in{};
     in.major = FUSE_KERNEL_VERSION;
     in.minor = 31;
     in.max_readahead = 131072;
@@ -82,7 +82,7 @@ class FakeKernel {
 
   // Sends one request and lets the daemon serve it.
   Reply request(std::uint32_t opcode, std::uint64_t nodeid, std::vector<std::byte> body, std::uint64_t unique = 0) {
-    struct fuse_in_header head {};
+    struct fuse_in_header head{};
     head.len = static_cast<std::uint32_t>(sizeof(head) + body.size());
     head.opcode = opcode;
     head.unique = unique != 0 ? unique : (next_unique_ += 2);
@@ -141,7 +141,7 @@ class FakeKernel {
     std::vector<std::byte> buffer(1U << 20U);
     const ssize_t size = recv(kernel_.get(), buffer.data(), buffer.size(), 0);
     if (size < static_cast<ssize_t>(sizeof(struct fuse_out_header))) return std::nullopt;
-    struct fuse_out_header head {};
+    struct fuse_out_header head{};
     std::memcpy(&head, buffer.data(), sizeof(head));
     Reply reply{.came = true, .unique = head.unique, .error = -head.error, .body = {}};
     reply.body.assign(buffer.begin() + sizeof(head), buffer.begin() + size);

@@ -38,7 +38,7 @@ class Protocol : public testing::Test {
     return kernel_->request(FUSE_MKDIR, 1, FakeKernel::bytes_of(fuse_mkdir_in{.mode = 0755, .umask = 0}, name), unique);
   }
   Reply open_file(std::uint64_t ino, std::uint32_t flags) {
-    struct fuse_open_in in {};
+    struct fuse_open_in in{};
     in.flags = flags;
     return kernel_->request(FUSE_OPEN, ino, FakeKernel::bytes_of(in));
   }
@@ -52,10 +52,10 @@ class Protocol : public testing::Test {
 
 TEST_F(Protocol, InitNeverTakesOverTheClearingOfSuidBits) {
   ASSERT_TRUE(kernel_->mount({.rights = kAll}));
-  struct fuse_init_in in {};
+  struct fuse_init_in in{};
   in.major = FUSE_KERNEL_VERSION;
   in.minor = 36;
-  in.flags = 0x7fffffff;   // a kernel that offers everything
+  in.flags = 0x7fffffff;  // a kernel that offers everything
   in.flags2 = 0x7fffffff;
   const Reply reply = kernel_->request(FUSE_INIT, 0, FakeKernel::bytes_of(in));
   ASSERT_EQ(reply.error, 0);
@@ -86,7 +86,7 @@ TEST_F(Protocol, WithoutTheRightToWriteAChangeIsErofs) {
   EXPECT_EQ(open_file(ino, O_WRONLY).error, EROFS);
   const Reply opened = open_file(ino, O_RDONLY);
   ASSERT_EQ(opened.error, 0);
-  struct fuse_write_in write {};
+  struct fuse_write_in write{};
   write.fh = opened.as<fuse_open_out>().fh;
   write.size = 1;
   EXPECT_EQ(kernel_->request(FUSE_WRITE, ino, FakeKernel::bytes_of(write, "")).error, EROFS);
@@ -113,12 +113,12 @@ TEST_F(Protocol, ForgedNodeidsAndHandlesGetAnErrorAndNoCrash) {
     EXPECT_EQ(lookup(forged, "x").error, ESTALE);
     EXPECT_EQ(open_file(forged, O_RDONLY).error, ESTALE);
     EXPECT_EQ(kernel_->request(FUSE_GETATTR, forged, FakeKernel::bytes_of(fuse_getattr_in{})).error, ESTALE);
-    struct fuse_read_in read {};
+    struct fuse_read_in read{};
     read.fh = forged;
     read.size = 10;
     EXPECT_EQ(kernel_->request(FUSE_READ, 1, FakeKernel::bytes_of(read)).error, EBADF);
     EXPECT_EQ(kernel_->request(FUSE_READDIR, 1, FakeKernel::bytes_of(read)).error, EBADF);
-    struct fuse_release_in release {};
+    struct fuse_release_in release{};
     release.fh = forged;
     EXPECT_EQ(kernel_->request(FUSE_RELEASE, 1, FakeKernel::bytes_of(release)).error, 0);
   }
@@ -141,7 +141,8 @@ TEST_F(Protocol, AFifoIsNeverOpened) {
 
 TEST_F(Protocol, ExtendedAttributesAreNotImplementedAsWithEfs) {
   start({.rights = kAll});
-  EXPECT_EQ(kernel_->request(FUSE_GETXATTR, 1, FakeKernel::bytes_of(fuse_getxattr_in{.size = 0}, "security.capability")).error, ENOSYS);
+  EXPECT_EQ(kernel_->request(FUSE_GETXATTR, 1, FakeKernel::bytes_of(fuse_getxattr_in{.size = 0}, "security.capability")).error,
+            ENOSYS);
 }
 
 TEST_F(Protocol, ShortAndEmptyRequestsAreIgnored) {
@@ -225,7 +226,7 @@ TEST_F(ResentRequests, AnExclusiveCreateThatWasBegunOpensItsFile) {
   start({.rights = kAll});
   std::ofstream(path_ / "f") << "";
   crash_in_the_middle();
-  struct fuse_create_in in {};
+  struct fuse_create_in in{};
   in.flags = O_RDWR | O_CREAT | O_EXCL;
   in.mode = 0644;
   EXPECT_EQ(kernel_->request(FUSE_CREATE, 1, FakeKernel::bytes_of(in, "f"), kResent).error, 0);
@@ -239,9 +240,9 @@ TEST_F(ResentRequests, AnOpenThatWasBegunLeavesNoDescriptorBehind) {
   const Reply first = open_file(ino, O_RDONLY);
   ASSERT_EQ(first.error, 0);
   crash_in_the_middle(first.as<fuse_open_out>().fh);
-  struct fuse_open_in in {};
+  struct fuse_open_in in{};
   ASSERT_EQ(kernel_->request(FUSE_OPEN, ino, FakeKernel::bytes_of(in), kResent).error, 0);
-  struct fuse_read_in read {};
+  struct fuse_read_in read{};
   read.fh = first.as<fuse_open_out>().fh;
   read.size = 4;
   EXPECT_EQ(kernel_->request(FUSE_READ, ino, FakeKernel::bytes_of(read)).error, EBADF);
@@ -254,7 +255,7 @@ TEST_F(ResentRequests, AnAppendThatWasBegunIsNotDoneTwice) {
   const auto handle = open_file(ino, O_WRONLY | O_APPEND).as<fuse_open_out>().fh;
   std::ofstream(path_ / "f", std::ios::app) << "two";
   crash_in_the_middle();
-  struct fuse_write_in in {};
+  struct fuse_write_in in{};
   in.fh = handle;
   in.offset = 3;
   in.size = 3;

@@ -33,15 +33,16 @@ TEST(KeeperMounts, WhatADaemonMountsIsSeenByTheNextDaemonAndNotByTheHost) {
   KeeperOptions options = patient();
   options.private_mounts = true;
   KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
-    if (survival.restarts() == 0) {
-      if (::mount("berth", folder.c_str(), "tmpfs", 0, nullptr) != 0) return 1;
-      ::kill(::getpid(), SIGKILL);
-    }
-    if (mounts().find(folder) == std::string::npos) return 2;
-    news.write('r');
-    go.read();
-    return 42;
-  }, options};
+                         if (survival.restarts() == 0) {
+                           if (::mount("berth", folder.c_str(), "tmpfs", 0, nullptr) != 0) return 1;
+                           ::kill(::getpid(), SIGKILL);
+                         }
+                         if (mounts().find(folder) == std::string::npos) return 2;
+                         news.write('r');
+                         go.read();
+                         return 42;
+                       },
+                       options};
   EXPECT_EQ(news.read(), 'r');
   EXPECT_THAT(mounts(), testing::Not(testing::HasSubstr(folder)));
   go.write('x');

@@ -38,7 +38,8 @@ class AdoptTest : public RuntimeTest {
 
 TEST_F(AdoptTest, ARunningTaskGoesOnAndItsOutputIsNotLost) {
   const TaskId id("survivor");
-  runtime_->launch(task_with_gate("survivor", "echo before; printf un; while [ ! -e /gate/go ]; do sleep 0.01; done; echo finished; exit 5"));
+  runtime_->launch(
+      task_with_gate("survivor", "echo before; printf un; while [ ! -e /gate/go ]; do sleep 0.01; done; echo finished; exit 5"));
   reports_.wait_for(id, "running");
   const int pid = reports_.pid_of(id, "app");
   restart();
@@ -60,7 +61,8 @@ TEST_F(AdoptTest, AnExitWhileNoDaemonRanIsReported) {
   runtime_.reset();
   ASSERT_TRUE(write_file(gate("ended") + "/go", ""));
   const std::string status = "/proc/" + std::to_string(pid) + "/stat";
-  while (read_file(status).value_or("Z").find(") Z") == std::string::npos && ::access(status.c_str(), F_OK) == 0) std::this_thread::yield();
+  while (read_file(status).value_or("Z").find(") Z") == std::string::npos && ::access(status.c_str(), F_OK) == 0)
+    std::this_thread::yield();
   restart();
   runtime_->adopt({id});
   reports_.wait_for(id, "stopped");

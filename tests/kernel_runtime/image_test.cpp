@@ -36,7 +36,8 @@ class ImageTest : public RuntimeTest {
     const std::string root = images_ + "/root";
     for (const char* directory : {"/bin", "/etc", "/tmp"}) EXPECT_TRUE(make_directories(root + directory));
     EXPECT_TRUE(run_checked({.arguments = {"cp", "-L", "/usr/bin/busybox", root + "/bin/busybox"}}));
-    for (const char* name : {"sh", "ls", "cat", "id", "echo", "touch"}) EXPECT_EQ(::symlink("busybox", (root + "/bin/" + name).c_str()), 0);
+    for (const char* name : {"sh", "ls", "cat", "id", "echo", "touch"})
+      EXPECT_EQ(::symlink("busybox", (root + "/bin/" + name).c_str()), 0);
     EXPECT_TRUE(write_file(root + "/etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:77:88::/srv:/bin/sh\n"));
     EXPECT_TRUE(write_file(root + "/old", "old"));
     return root;
@@ -53,14 +54,17 @@ class ImageTest : public RuntimeTest {
     return blob(images_ + "/document");
   }
   std::string tar(const std::string& directory) {
-    EXPECT_TRUE(run_checked({.arguments = {"tar", "--create", "--gzip", "--file", images_ + "/layer.tar.gz", "--directory", directory, "."}}));
+    EXPECT_TRUE(run_checked(
+        {.arguments = {"tar", "--create", "--gzip", "--file", images_ + "/layer.tar.gz", "--directory", directory, "."}}));
     return blob(images_ + "/layer.tar.gz");
   }
   void write_layout(const std::vector<std::string>& layers, const std::string& config) {
     std::string list;
     for (const std::string& digest : layers)
-      list += (list.empty() ? "" : ",") + std::string(R"({"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":1,"digest":")") + digest + "\"}";
-    const std::string manifest = document(R"({"schemaVersion":2,"config":{"digest":")" + document(config) + R"("},"layers":[)" + list + "]}");
+      list += (list.empty() ? "" : ",") +
+              std::string(R"({"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":1,"digest":")") + digest + "\"}";
+    const std::string manifest =
+        document(R"({"schemaVersion":2,"config":{"digest":")" + document(config) + R"("},"layers":[)" + list + "]}");
     EXPECT_TRUE(write_file(layout() + "/oci-layout", R"({"imageLayoutVersion":"1.0.0"})"));
     EXPECT_TRUE(write_file(layout() + "/index.json", R"({"schemaVersion":2,"manifests":[{"digest":")" + manifest +
                                                          R"(","annotations":{"org.opencontainers.image.ref.name":"1.0"}}]})"));
@@ -76,7 +80,8 @@ class ImageTest : public RuntimeTest {
 
 TEST_F(ImageTest, ADirectoryIsARootFileSystemThatIsNotChanged) {
   const std::string root = busybox_root();
-  EXPECT_EQ(run(task_from("directory", root, "cat /old; echo; touch /new; ls /")), "stdout old\nstdout bin\nstdout dev\nstdout etc\nstdout new\nstdout old\nstdout proc\nstdout sys\nstdout tmp\n");
+  EXPECT_EQ(run(task_from("directory", root, "cat /old; echo; touch /new; ls /")),
+            "stdout old\nstdout bin\nstdout dev\nstdout etc\nstdout new\nstdout old\nstdout proc\nstdout sys\nstdout tmp\n");
   EXPECT_NE(::access((root + "/new").c_str(), F_OK), 0);
 }
 
@@ -85,11 +90,14 @@ TEST_F(ImageTest, AnOciLayoutIsUnpackedWithItsWhiteoutsAndItsConfiguration) {
   ASSERT_TRUE(make_directories(second));
   ASSERT_TRUE(write_file(second + "/.wh.old", ""));
   ASSERT_TRUE(write_file(second + "/fresh", "fresh"));
-  write_layout({tar(root), tar(second)}, R"({"config":{"Env":["COLOR=blue"],"Entrypoint":["/bin/sh","-c"],"Cmd":["echo $COLOR; id -u; pwd; ls /; cat /fresh"],)"
-                                         R"("User":"app","WorkingDir":"/tmp"}})");
+  write_layout(
+      {tar(root), tar(second)},
+      R"({"config":{"Env":["COLOR=blue"],"Entrypoint":["/bin/sh","-c"],"Cmd":["echo $COLOR; id -u; pwd; ls /; cat /fresh"],)"
+      R"("User":"app","WorkingDir":"/tmp"}})");
   TaskLaunch launch = task_from("layout", layout() + ":1.0", "");
   launch.containers[0].command.clear();
-  EXPECT_THAT(run(launch), AllOf(HasSubstr("stdout blue\nstdout 77\nstdout /tmp\n"), HasSubstr("stdout fresh"), Not(HasSubstr("stdout old"))));
+  EXPECT_THAT(run(launch),
+              AllOf(HasSubstr("stdout blue\nstdout 77\nstdout /tmp\n"), HasSubstr("stdout fresh"), Not(HasSubstr("stdout old"))));
   launch = task_from("again", layout(), "exit 0");  // from the cache; the only image needs no tag
   run(launch);
 }
@@ -120,7 +128,8 @@ TEST_F(ImageTest, ALayerThatLeadsOutOfItsRootWritesNothingOutside) {
 }
 
 TEST_F(ImageTest, ADirectoryThatHoldsSecretsIsNoImage) {
-  for (const std::string& image : {std::string("/"), std::string("/root"), std::string("/proc"), std::string("/tmp"), state_, state_ + "/runtime"}) {
+  for (const std::string& image :
+       {std::string("/"), std::string("/root"), std::string("/proc"), std::string("/tmp"), state_, state_ + "/runtime"}) {
     const TaskLaunch launch = task_from("secret" + std::to_string(std::hash<std::string>{}(image) % 100'000), image, "exit 0");
     runtime_->launch(launch);
     EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("is no image")) << image;

@@ -17,8 +17,11 @@ using ::testing::Not;
 
 TEST_F(RuntimeTest, AHostImageHidesTheHostsSecrets) {
   ASSERT_TRUE(write_file(state_ + "/admin-key", "secret", 0600));
-  const std::string text = run(shell_task("nosy", "cat " + state_ + "/admin-key; ls -A /root /home /run /tmp /var/log | grep -v : ; cat /etc/shadow /etc/gshadow; "
-                                                  "ls /etc/ssh/ssh_host_* ; ls -d /var/lib/docker/*; test -e /etc/passwd && echo visible; mkdir /root/x && ls -A /root"));
+  const std::string text = run(shell_task(
+      "nosy",
+      "cat " + state_ +
+          "/admin-key; ls -A /root /home /run /tmp /var/log | grep -v : ; cat /etc/shadow /etc/gshadow; "
+          "ls /etc/ssh/ssh_host_* ; ls -d /var/lib/docker/*; test -e /etc/passwd && echo visible; mkdir /root/x && ls -A /root"));
   EXPECT_THAT(text, Not(HasSubstr("secret")));
   EXPECT_THAT(text, Not(HasSubstr("root:")));
   EXPECT_THAT(text, Not(HasSubstr(".bashrc")));
@@ -26,7 +29,8 @@ TEST_F(RuntimeTest, AHostImageHidesTheHostsSecrets) {
 }
 
 TEST_F(RuntimeTest, WhatATaskWritesIntoItsRootIsThrownAway) {
-  const std::string text = run(shell_task("writer", "echo changed > /etc/berth-test && cat /etc/berth-test && rm /etc/passwd && echo removed"));
+  const std::string text =
+      run(shell_task("writer", "echo changed > /etc/berth-test && cat /etc/berth-test && rm /etc/passwd && echo removed"));
   EXPECT_THAT(text, AllOf(HasSubstr("stdout changed"), HasSubstr("stdout removed")));
   EXPECT_NE(::access("/etc/berth-test", F_OK), 0);
   EXPECT_EQ(::access("/etc/passwd", F_OK), 0);
@@ -41,8 +45,11 @@ TEST_F(RuntimeTest, AReadOnlyRootCanNotBeWritten) {
 }
 
 TEST_F(RuntimeTest, CapabilitiesAreDockersFourteenAndSeccompFilters) {
-  const std::string text = run(shell_task("caps", "grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status; unshare -U true || echo no user namespace; "
-                                                  "mount -t tmpfs x /mnt || echo no mount; cat /proc/kcore | head -c1 | wc -c; echo 1 > /proc/sys/vm/drop_caches || echo no sysctl"));
+  const std::string text =
+      run(shell_task("caps",
+                     "grep -E 'Cap|Seccomp:|NoNewPrivs' /proc/self/status; unshare -U true || echo no user namespace; "
+                     "mount -t tmpfs x /mnt || echo no mount; cat /proc/kcore | head -c1 | wc -c; echo 1 > "
+                     "/proc/sys/vm/drop_caches || echo no sysctl"));
   EXPECT_THAT(text, HasSubstr("CapBnd:\t00000000a80425fb"));
   EXPECT_THAT(text, HasSubstr("CapEff:\t00000000a80425fb"));
   EXPECT_THAT(text, HasSubstr("CapInh:\t0000000000000000"));
@@ -60,7 +67,8 @@ TEST_F(RuntimeTest, PrivilegedContainersAndDangerousCapabilitiesAreRefused) {
   TaskLaunch launch = shell_task("priv", "true");
   launch.containers[0].privileged = true;
   runtime_->launch(launch);
-  EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("CannotCreateContainerError: Berth runs no privileged containers"));
+  EXPECT_THAT(reports_.wait_for(launch.id, "failed"),
+              HasSubstr("CannotCreateContainerError: Berth runs no privileged containers"));
   launch = shell_task("admin", "true");
   launch.containers[0].add_capabilities = {"SYS_ADMIN"};
   runtime_->launch(launch);
@@ -111,11 +119,14 @@ TEST_F(RuntimeTest, LimitsAreInTheCgroups) {
 
 // MKNOD is one of Docker's capabilities: it is the device cgroup that keeps the host's disks closed.
 TEST_F(RuntimeTest, ADeviceNodeOfTheHostsDiskCanNotBeOpened) {
-  struct stat root {};
+  struct stat root{};
   ASSERT_EQ(::stat("/", &root), 0);
   const std::string numbers = std::to_string(major(root.st_dev)) + " " + std::to_string(minor(root.st_dev));
-  EXPECT_THAT(run(shell_task("disk", "mknod /disk b " + numbers + " && echo made; head -c1 /disk | wc -c; mknod /null c 1 3 && echo x > /null && echo null works")),
-              AllOf(HasSubstr("stdout made"), HasSubstr("Operation not permitted"), HasSubstr("stdout 0"), HasSubstr("stdout null works")));
+  EXPECT_THAT(run(shell_task(
+                  "disk", "mknod /disk b " + numbers +
+                              " && echo made; head -c1 /disk | wc -c; mknod /null c 1 3 && echo x > /null && echo null works")),
+              AllOf(HasSubstr("stdout made"), HasSubstr("Operation not permitted"), HasSubstr("stdout 0"),
+                    HasSubstr("stdout null works")));
 }
 
 TEST_F(RuntimeTest, AForkBombStaysInItsTask) {
@@ -124,7 +135,9 @@ TEST_F(RuntimeTest, AForkBombStaysInItsTask) {
 }
 
 TEST_F(RuntimeTest, VolumesOfTheShareAreMountedAndTakenAway) {
-  TaskLaunch launch = shell_task("volumes", "echo data > /data/file && cat /data/file; grep -c ' /data ' /proc/self/mountinfo; touch /ro/x || echo read-only");
+  TaskLaunch launch = shell_task(
+      "volumes",
+      "echo data > /data/file && cat /data/file; grep -c ' /data ' /proc/self/mountinfo; touch /ro/x || echo read-only");
   fuse::MountSpec spec;
   spec.id = fuse::MountId("volumes/data");
   launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = spec}};
@@ -136,7 +149,8 @@ TEST_F(RuntimeTest, VolumesOfTheShareAreMountedAndTakenAway) {
 TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
   share_.failure = "access denied";
   TaskLaunch launch = shell_task("denied", "true");
-  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = fuse::MountSpec{.id = fuse::MountId("denied/data")}}};
+  launch.volumes = {
+      Volume{.name = "data", .kind = Volume::Kind::efs, .share = fuse::MountSpec{.id = fuse::MountId("denied/data")}}};
   runtime_->launch(launch);
   EXPECT_EQ(reports_.wait_for(launch.id, "failed"),
             "failed: ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: access denied");

@@ -33,7 +33,8 @@ TaskLaunch ticking_task() {
   Container container;
   container.name = "app";
   container.image = "host";
-  container.command = {"/bin/sh", "-c", "i=0; while [ ! -e /gate/go ]; do i=$((i+1)); printf 'tick '; echo $i; sleep 0.002; done; exit 5"};
+  container.command = {"/bin/sh", "-c",
+                       "i=0; while [ ! -e /gate/go ]; do i=$((i+1)); printf 'tick '; echo $i; sleep 0.002; done; exit 5"};
   container.mount_points = {{"gate", "/gate"}};
   TaskLaunch launch;
   launch.id = kTask;
@@ -52,7 +53,8 @@ int daemon_main(const std::string& state, Survival& survival, ChildExits& exits)
   handlers.report = [&](const Report& report) { reports.add(report); };
   handlers.listener_opened = [](const TaskListener&) {};
   handlers.listeners_closing = [](const TaskId&) {};
-  auto runtime = Runtime::start({.state_directory = state, .run_name = "berth-keeper-test", .hidden_paths = {}}, share, survival, exits, handlers);
+  auto runtime = Runtime::start({.state_directory = state, .run_name = "berth-keeper-test", .hidden_paths = {}}, share, survival,
+                                exits, handlers);
   if (!runtime) return 10;
   const std::string path = (*runtime)->log_path(kTask, "app");
   const auto log = [&] { return read_file(path, std::size_t{64} << 20).value_or(""); };
@@ -69,7 +71,9 @@ int daemon_main(const std::string& state, Survival& survival, ChildExits& exits)
   if (survival.restarts() < 3) ::kill(::getpid(), SIGKILL);
   if (!write_file(state + "/runtime/tasks/" + kTask.str() + "/volumes/gate/go", "")) return 12;
   reports.wait_for(kTask, "stopped");
-  if (reports.of(kTask) != std::vector<std::string>{"pull started", "pull stopped", "started app", "running", "exited app 5", "stopped"}) return 13;
+  if (reports.of(kTask) !=
+      std::vector<std::string>{"pull started", "pull stopped", "started app", "running", "exited app 5", "stopped"})
+    return 13;
   return ticks(log()) >= 80 ? 0 : 14;
 }
 
@@ -86,7 +90,8 @@ TEST(RuntimeBelowTheKeeper, ATaskOutlivesADaemonThatIsKilledAndLosesNoLine) {
     keeper::KeeperOptions options;
     options.lock_path = state + "/lock";
     log::set_level(std::getenv("BERTH_TEST_LOG") != nullptr ? log::Level::info : log::Level::error);
-    const auto code = keeper::run(options, [&](Survival& survival, ChildExits& exits) { return daemon_main(state, survival, exits); });
+    const auto code =
+        keeper::run(options, [&](Survival& survival, ChildExits& exits) { return daemon_main(state, survival, exits); });
     ::_exit(code ? *code : 99);
   }
   int status = 0;

@@ -55,7 +55,10 @@ class NetworkTest : public RuntimeTest {
 };
 
 TEST_F(NetworkTest, ATaskHasLoAndEth0WithItsAddressAndNothingElse) {
-  const std::string text = run(networked_task("devices", "ls /sys/class/net; cat /sys/class/net/eth0/address; ip -4 -o address show eth0; ip route; hostname -i; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6", 1, 17));
+  const std::string text = run(networked_task("devices",
+                                              "ls /sys/class/net; cat /sys/class/net/eth0/address; ip -4 -o address show eth0; "
+                                              "ip route; hostname -i; cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6",
+                                              1, 17));
   EXPECT_THAT(text, HasSubstr("stdout eth0\nstdout lo\nstdout 02:00:00:00:01:11\n"));
   EXPECT_THAT(text, AllOf(HasSubstr("10.0.1.17/24"), HasSubstr("default via 10.0.1.1 dev eth0")));
 }
@@ -67,7 +70,8 @@ TEST_F(NetworkTest, TasksOfOneSubnetAndOfTwoReachEachOther) {
   wait_for_output(server, "listening");
   EXPECT_THAT(run(networked_task("near", ask("10.0.1.20", 80), 1, 21)), HasSubstr("answer hello 10.0.1.21"));
   EXPECT_THAT(run(networked_task("far", ask("10.0.1.20", 80), 2, 21)), HasSubstr("answer hello 10.0.2.21"));
-  EXPECT_THAT(run(networked_task("pinger", "ping -c1 -W2 10.0.1.20 >/dev/null && echo pong || echo no ping program", 1, 22)), HasSubstr("stdout"));
+  EXPECT_THAT(run(networked_task("pinger", "ping -c1 -W2 10.0.1.20 >/dev/null && echo pong || echo no ping program", 1, 22)),
+              HasSubstr("stdout"));
   runtime_->stop(server);
   reports_.wait_for(server, "stopped");
 }
@@ -82,7 +86,8 @@ TEST_F(NetworkTest, TheHostIsNotReachable) {
   ASSERT_EQ(::listen(listener.get(), 1), 0);
   ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
   const unsigned port = ntohs(name.sin_port);
-  const std::string text = run(networked_task("host", ask("127.0.0.1", port) + ask("10.0.1.1", port) + ask("169.254.170.2", port) + "echo done", 1, 30));
+  const std::string text = run(
+      networked_task("host", ask("127.0.0.1", port) + ask("10.0.1.1", port) + ask("169.254.170.2", port) + "echo done", 1, 30));
   EXPECT_THAT(text, AllOf(Not(HasSubstr("answer")), HasSubstr("stdout done")));
 }
 
@@ -93,7 +98,8 @@ TEST_F(NetworkTest, TheTaskEndpointAnswersInsideAndKnowsWhoAsks) {
   runtime_->launch(networked_task("asker-b", script, 2, 40));
   reports_.wait_for(a, "running");
   reports_.wait_for(b, "running");
-  for (const char* listener : {"asker-a metadata", "asker-a front-door", "asker-b metadata", "asker-b front-door"}) answer_one(listener);
+  for (const char* listener : {"asker-a metadata", "asker-a front-door", "asker-b metadata", "asker-b front-door"})
+    answer_one(listener);
   wait_for_output(a, "answer asker-a front-door");
   wait_for_output(b, "answer asker-b front-door");
   EXPECT_THAT(output(a), AllOf(HasSubstr("answer asker-a metadata"), Not(HasSubstr("asker-b"))));
@@ -119,7 +125,8 @@ TEST_F(NetworkTest, ManyTasksStartAndEndAtOnce) {
     runtime_->launch(networked_task("crowd" + std::to_string(i) + "-0123456789", "cat /sys/class/net/eth0/address", 1, 100 + i));
   for (unsigned i = 0; i < kTasks; ++i) reports_.wait_for(TaskId("crowd" + std::to_string(i) + "-0123456789"), "stopped");
   for (unsigned i = 0; i < kTasks; ++i)
-    EXPECT_EQ(output(TaskId("crowd" + std::to_string(i) + "-0123456789")), fmt::format("stdout 02:00:00:00:01:{:02x}\n", 100 + i));
+    EXPECT_EQ(output(TaskId("crowd" + std::to_string(i) + "-0123456789")),
+              fmt::format("stdout 02:00:00:00:01:{:02x}\n", 100 + i));
 }
 
 TEST_F(NetworkTest, BridgeTasksGetAddressesOfDockersRange) {
@@ -128,11 +135,15 @@ TEST_F(NetworkTest, BridgeTasksGetAddressesOfDockersRange) {
   EXPECT_THAT(run(launch), HasSubstr("172.17.0.2/16"));
 }
 
-// A raw socket can put any address on the wire (NET_RAW is one of Docker's capabilities): the VPC drops what isn't the task's own.
+// A raw socket can put any address on the wire (NET_RAW is one of Docker's capabilities): the VPC drops what isn't the task's
+// own.
 TEST_F(NetworkTest, ATaskCanNotSpeakAsAnother) {
   const TaskId victim("victim");
-  runtime_->launch(networked_task("victim", "exec python3 -uc \"import socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('0.0.0.0',9)); "
-                                            "print('listening')\nwhile True:\n d,a=s.recvfrom(100); print('from', a[0], d.decode())\"", 1, 50));
+  runtime_->launch(networked_task(
+      "victim",
+      "exec python3 -uc \"import socket; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.bind(('0.0.0.0',9)); "
+      "print('listening')\nwhile True:\n d,a=s.recvfrom(100); print('from', a[0], d.decode())\"",
+      1, 50));
   reports_.wait_for(victim, "running");
   wait_for_output(victim, "listening");
   // IPv4 and UDP headers by hand: source 10.0.1.52 (not ours), then an honest datagram that ends the wait.

@@ -70,7 +70,8 @@ void Reports::add(const Report& report) {
     std::string operator()(const HealthChanged& e) const { return "health " + e.container + " " + e.status; }
   };
   const std::lock_guard lock(mutex_);
-  if (const auto* started = std::get_if<ContainerStarted>(&report.event)) pids_[report.task.str() + "/" + started->container] = started->pid;
+  if (const auto* started = std::get_if<ContainerStarted>(&report.event))
+    pids_[report.task.str() + "/" + started->container] = started->pid;
   texts_[report.task].push_back(std::visit(Text{}, report.event));
   changed_.notify_all();
 }
@@ -83,7 +84,8 @@ std::string Reports::wait_for(const TaskId& task, const std::string& prefix) {
       if (text.starts_with(prefix)) found = text;
     return !found.empty();
   });
-  EXPECT_TRUE(seen) << "no report `" << prefix << "` of task " << task.str() << "; there are: " << ::testing::PrintToString(texts_[task]);
+  EXPECT_TRUE(seen) << "no report `" << prefix << "` of task " << task.str()
+                    << "; there are: " << ::testing::PrintToString(texts_[task]);
   return found;
 }
 
@@ -128,7 +130,8 @@ void RuntimeTest::start_runtime() {
     listeners_[listener.task.str() + " " + listener.purpose] = listener.descriptor;
   };
   handlers.listeners_closing = [](const TaskId&) {};
-  auto runtime = Runtime::start({.state_directory = state_, .run_name = run_name_, .hidden_paths = {}}, share_, survival_, *exits_, std::move(handlers));
+  auto runtime = Runtime::start({.state_directory = state_, .run_name = run_name_, .hidden_paths = {}}, share_, survival_,
+                                *exits_, std::move(handlers));
   ASSERT_TRUE(runtime) << runtime.error().message;
   runtime_ = std::move(*runtime);
 }
@@ -158,8 +161,8 @@ TaskLaunch RuntimeTest::shell_task(const std::string& id, const std::string& scr
 TaskLaunch RuntimeTest::networked_task(const std::string& id, const std::string& script, unsigned subnet, unsigned host) {
   TaskLaunch launch = shell_task(id, script);
   launch.network = NetworkMode::awsvpc;
-  launch.interface = NetworkInterface{"eni-" + id, fmt::format("02:00:00:00:{:02x}:{:02x}", subnet, host), fmt::format("10.0.{}.{}", subnet, host), 24,
-                                      fmt::format("10.0.{}.1", subnet)};
+  launch.interface = NetworkInterface{"eni-" + id, fmt::format("02:00:00:00:{:02x}:{:02x}", subnet, host),
+                                      fmt::format("10.0.{}.{}", subnet, host), 24, fmt::format("10.0.{}.1", subnet)};
   return launch;
 }
 

@@ -85,8 +85,10 @@ class Keeper {
     std::string said = share ? "" : share.error().message;
     if (said.empty() && survival.restarts() == 0) {
       auto mount = (*share)->mount(place_.spec);
-      if (!mount) said = mount.error().message;
-      else if (move_mount(mount->get(), "", AT_FDCWD, place_.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) said = "move_mount";
+      if (!mount)
+        said = mount.error().message;
+      else if (move_mount(mount->get(), "", AT_FDCWD, place_.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
+        said = "move_mount";
       if (said.empty()) said = "mounted";
     } else if (said.empty()) {
       auto recovered = (*share)->recover();
@@ -136,7 +138,7 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   const std::string path = at_ + "/locked";
   const UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   ASSERT_TRUE(file);
-  struct flock whole {};
+  struct flock whole{};
   whole.l_type = F_WRLCK;
   ASSERT_EQ(fcntl(file.get(), F_SETLK, &whole), 0);
   const UniqueFd other(open((at_ + "/flocked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -153,7 +155,7 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   const auto try_locks = [&] {
     const UniqueFd again(open(path.c_str(), O_RDWR | O_CLOEXEC));
     const UniqueFd other_again(open((at_ + "/flocked").c_str(), O_RDWR | O_CLOEXEC));
-    struct flock wanted {};
+    struct flock wanted{};
     wanted.l_type = F_WRLCK;
     const bool refused = fcntl(again.get(), F_SETLK, &wanted) != 0 && errno == EAGAIN;
     const bool flock_refused = flock(other_again.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;

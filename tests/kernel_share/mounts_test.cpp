@@ -47,11 +47,11 @@ class TwoMounts : public testing::Test {
 
 int errno_of(int result) { return result < 0 ? errno : 0; }
 off_t size_of(const std::string& path) {
-  struct stat attributes {};
+  struct stat attributes{};
   return stat(path.c_str(), &attributes) == 0 ? attributes.st_size : -1;
 }
 bool exists(const std::string& path) {
-  struct stat attributes {};
+  struct stat attributes{};
   return stat(path.c_str(), &attributes) == 0;
 }
 int status_of(pid_t child) {
@@ -116,7 +116,7 @@ TEST_F(TwoMounts, ShareMemoryOfAMappedFile) {
 }
 
 struct flock whole_file(short type) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = type;
   return lock;
 }

@@ -61,29 +61,35 @@ TEST_P(Programs, SqliteKeepsItsRowsInBothJournalModes) {
 TEST_P(Programs, TwoSqliteWritersLoseNoRow) {
   const std::string database = at_ + "/counter.db";
   ASSERT_EQ(shell("sqlite3 " + database + " 'create table t(x)'"), 0);
-  const std::string writer = "for i in $(seq 50); do sqlite3 -cmd '.timeout 20000' " + database + " 'insert into t values('$i')' || exit 1; done";
+  const std::string writer =
+      "for i in $(seq 50); do sqlite3 -cmd '.timeout 20000' " + database + " 'insert into t values('$i')' || exit 1; done";
   EXPECT_EQ(shell("(" + writer + ") & a=$!; (" + writer + ") & b=$!; wait $a && wait $b"), 0);
   EXPECT_EQ(output_of("sqlite3 " + database + " 'select count(*) from t'"), "100");
 }
 
 TEST_P(Programs, ATreePackedByTarIsTheSameTreeUnpacked) {
-  EXPECT_EQ(shell("cd " + at_ + " && mkdir -p src/deep/er && for i in $(seq 200); do echo $i > src/deep/f$i; done && "
-                  "ln -s deep/f1 src/link && ln src/deep/f2 src/hard && mkfifo src/fifo && chmod 640 src/deep/f3 && "
-                  "tar cf t.tar src && mkdir out && tar xf t.tar -C out && diff -r --no-dereference src out/src 2>&1 | grep -v fifo; "
-                  "test $(stat -c %h out/src/hard) = 2 && test $(stat -c %a out/src/deep/f3) = 640 && "
-                  "test $(readlink out/src/link) = deep/f1 && test -p out/src/fifo"),
-            0);
+  EXPECT_EQ(
+      shell("cd " + at_ +
+            " && mkdir -p src/deep/er && for i in $(seq 200); do echo $i > src/deep/f$i; done && "
+            "ln -s deep/f1 src/link && ln src/deep/f2 src/hard && mkfifo src/fifo && chmod 640 src/deep/f3 && "
+            "tar cf t.tar src && mkdir out && tar xf t.tar -C out && diff -r --no-dereference src out/src 2>&1 | grep -v fifo; "
+            "test $(stat -c %h out/src/hard) = 2 && test $(stat -c %a out/src/deep/f3) = 640 && "
+            "test $(readlink out/src/link) = deep/f1 && test -p out/src/fifo"),
+      0);
 }
 
 TEST_P(Programs, FioVerifiesWhatItWrote) {
   BERTH_NEEDS(shell("command -v fio > /dev/null") == 0, "fio");
-  EXPECT_EQ(shell("cd " + at_ + " && fio --name=v --rw=randwrite --bs=4k --size=8m --verify=crc32c --do_verify=1 --ioengine=psync "
+  EXPECT_EQ(shell("cd " + at_ +
+                  " && fio --name=v --rw=randwrite --bs=4k --size=8m --verify=crc32c --do_verify=1 --ioengine=psync "
                   "--fallocate=none --output=/dev/null"),
             0);
-  EXPECT_EQ(shell("cd " + at_ + " && fio --name=m --rw=randwrite --bs=4k --size=4m --verify=crc32c --do_verify=1 --ioengine=mmap "
+  EXPECT_EQ(shell("cd " + at_ +
+                  " && fio --name=m --rw=randwrite --bs=4k --size=4m --verify=crc32c --do_verify=1 --ioengine=mmap "
                   "--output=/dev/null"),
             0);
-  EXPECT_EQ(shell("cd " + at_ + " && fio --name=d --rw=randwrite --bs=4k --size=4m --direct=1 --verify=crc32c --do_verify=1 "
+  EXPECT_EQ(shell("cd " + at_ +
+                  " && fio --name=d --rw=randwrite --bs=4k --size=4m --direct=1 --verify=crc32c --do_verify=1 "
                   "--ioengine=psync --output=/dev/null"),
             0);
 }

@@ -63,7 +63,7 @@ TEST_F(RightsOfMounts, WithoutWriteEveryChangeIsErofsAndReadingWorks) {
   EXPECT_EQ(in_child({}, [&] { return errno_of(open(file.c_str(), O_WRONLY)); }), EROFS);
   EXPECT_EQ(in_child({}, [&] { return errno_of(open(file.c_str(), O_RDONLY | O_TRUNC)); }), EROFS);
   EXPECT_EQ(in_child({}, [&] { return errno_of(open((at + "/new").c_str(), O_RDWR | O_CREAT, 0644)); }), EROFS);
-  EXPECT_EQ(in_child({}, [&] { return errno_of(open(file.c_str(), O_RDONLY | O_CREAT, 0644)) ; }), 0);
+  EXPECT_EQ(in_child({}, [&] { return errno_of(open(file.c_str(), O_RDONLY | O_CREAT, 0644)); }), 0);
   EXPECT_EQ(in_child({}, [&] { return errno_of(mkdir((at + "/d").c_str(), 0755)); }), EROFS);
   EXPECT_EQ(in_child({}, [&] { return errno_of(rmdir((at + "/dir").c_str())); }), EROFS);
   EXPECT_EQ(in_child({}, [&] { return errno_of(unlink(file.c_str())); }), EROFS);
@@ -89,7 +89,8 @@ TEST_F(RightsOfMounts, RightsChangeOnTheLiveMount) {
 }
 
 TEST_F(RightsOfMounts, WithoutRootAccessRootIsNobody) {
-  ASSERT_EQ(shell("cd " + backing_ + " && echo secret > s && chmod 600 s && mkdir closed && chmod 700 closed && "
+  ASSERT_EQ(shell("cd " + backing_ +
+                  " && echo secret > s && chmod 600 s && mkdir closed && chmod 700 closed && "
                   "echo x > closed/x && chmod 644 closed/x"),
             0);
   serve({place("data", {.rights = kNoRoot})});
@@ -115,7 +116,8 @@ TEST_F(RightsOfMounts, AnAccessPointActsAsItsUserWhoeverAsks) {
   EXPECT_EQ(shell("cd " + at + " && cat dir/in && echo c > by_alice && rm by_root", kAlice), 0);
   EXPECT_EQ(output_of("stat -c %u:%g " + backing_ + "/teams/red/by_alice"), "5000:5001");
   // What belongs to others stays closed, even for a caller who is that other.
-  ASSERT_EQ(shell("cd " + backing_ + "/teams/red && echo s > alices && chown 1001:1001 alices && chmod 600 alices && "
+  ASSERT_EQ(shell("cd " + backing_ +
+                  "/teams/red && echo s > alices && chown 1001:1001 alices && chmod 600 alices && "
                   "echo t > teams && chown 0:2000 teams && chmod 040 teams"),
             0);
   EXPECT_EQ(in_child(kAlice, [&] { return errno_of(open((at + "/alices").c_str(), O_RDONLY)); }), EACCES);
@@ -146,8 +148,10 @@ TEST_F(RightsOfMounts, ARootDirectoryBehindASymlinkIsRefused) {
 }
 
 TEST_F(RightsOfMounts, NothingLeadsOutOfAnAccessPoint) {
-  ASSERT_EQ(shell("cd " + backing_ + " && mkdir -p ap other && echo secret > other/secret && ln -s ../other/secret ap/rel && "
-                  "ln -s " + backing_ + "/other ap/abs"),
+  ASSERT_EQ(shell("cd " + backing_ +
+                  " && mkdir -p ap other && echo secret > other/secret && ln -s ../other/secret ap/rel && "
+                  "ln -s " +
+                  backing_ + "/other ap/abs"),
             0);
   serve({place("ap", {.root = "/ap", .rights = kAll}), place("all", {.rights = kAll})});
   const std::string at = temporary_ / "ap";
@@ -165,7 +169,12 @@ TEST_F(RightsOfMounts, PermissionsOfTheCallerAreChecked) {
   const std::string at = temporary_ / "data";
   ASSERT_EQ(shell("cd " + at + " && echo a > alices && chmod 600 alices && mkdir -m 700 dir && touch dir/f", kAlice), 0);
   EXPECT_EQ(in_child(kBob, [&] { return errno_of(open((at + "/alices").c_str(), O_RDONLY)); }), EACCES);
-  EXPECT_EQ(in_child(kBob, [&] { struct stat s {}; return errno_of(stat((at + "/dir/f").c_str(), &s)); }), EACCES);
+  EXPECT_EQ(in_child(kBob,
+                     [&] {
+                       struct stat s{};
+                       return errno_of(stat((at + "/dir/f").c_str(), &s));
+                     }),
+            EACCES);
   EXPECT_EQ(in_child(kBob, [&] { return errno_of(chmod((at + "/alices").c_str(), 0777)); }), EPERM);
   EXPECT_EQ(in_child(kBob, [&] { return errno_of(unlink((at + "/alices").c_str())); }), EPERM);
   EXPECT_EQ(in_child(kAlice, [&] { return errno_of(open((at + "/alices").c_str(), O_RDONLY)); }), 0);

@@ -56,7 +56,7 @@ class Worker {
   // A write that is done twice shows in the length.
   void append(unsigned number) {
     must(write(sequence_.get(), &number, sizeof(number)) == sizeof(number), "append");
-    struct stat attributes {};
+    struct stat attributes{};
     must(fstat(sequence_.get(), &attributes) == 0, "fstat");
     ++appended_;
     if (attributes.st_size != static_cast<off_t>(appended_ * sizeof(number))) {

@@ -47,8 +47,13 @@ class World {
   void step() {
     now_ += std::chrono::milliseconds(pick(5000));
     switch (pick(12)) {
-      case 0: case 1: case 2: run_task(); break;
-      case 3: case 4: case 5: case 6: report(); break;
+      case 0:
+      case 1:
+      case 2: run_task(); break;
+      case 3:
+      case 4:
+      case 5:
+      case 6: report(); break;
       case 7: stop_task(); break;
       case 8: static_cast<void>(cluster_.update_group(now_, ids_, GroupName("group"), {}, {}, static_cast<int>(pick(11)))); break;
       case 9: trouble(); break;
@@ -91,7 +96,8 @@ class World {
     if (needs.awsvpc) wanted.subnets = chance(3) ? std::vector{subnets_[pick(2)]} : subnets_;
     if (chance(4)) needs.ports.push_back({static_cast<int>(80 + pick(3)), chance(2)});
     if (chance(4)) wanted.constraints.push_back({PlacementConstraint::Kind::distinct_instance, ""});
-    if (chance(5)) wanted.constraints.push_back({PlacementConstraint::Kind::member_of, "attribute:ecs.instance-type == m5.large"});
+    if (chance(5))
+      wanted.constraints.push_back({PlacementConstraint::Kind::member_of, "attribute:ecs.instance-type == m5.large"});
     using Kind = PlacementStrategy::Kind;
     if (chance(2)) wanted.strategy.push_back({Kind::spread, "attribute:ecs.availability-zone"});
     if (chance(3)) wanted.strategy.push_back({Kind::spread, "instanceId"});
@@ -125,7 +131,8 @@ class World {
     if (!result->tasks.empty()) {
       const ContainerInstanceId first = *cluster_.tasks().at(result->tasks[0]).container_instance;
       EXPECT_TRUE(before.contains(first)) << "placed where the oracle sees no room";
-      if (!wanted.strategy.empty() && wanted.strategy[0].kind == PlacementStrategy::Kind::binpack && wanted.strategy[0].field == "cpu") {
+      if (!wanted.strategy.empty() && wanted.strategy[0].kind == PlacementStrategy::Kind::binpack &&
+          wanted.strategy[0].field == "cpu") {
         for (const auto& [id, left] : cpu_left) EXPECT_LE(cpu_left.at(first), left);
       }
     }
@@ -133,7 +140,8 @@ class World {
     // I13: who is left over has a reason, and the oracle agrees that nobody could have taken one more.
     if (static_cast<int>(result->tasks.size()) < wanted.count) {
       EXPECT_TRUE(fitting(wanted).empty()) << "refused although there is room";
-      const auto listed = std::ranges::count_if(cluster_.container_instances(), [](const auto& item) { return item.second.status != "INACTIVE"; });
+      const auto listed = std::ranges::count_if(cluster_.container_instances(),
+                                                [](const auto& item) { return item.second.status != "INACTIVE"; });
       EXPECT_EQ(static_cast<std::ptrdiff_t>(result->failures.size()), listed);
       for (const auto& failure : result->failures) EXPECT_FALSE(failure.reason.empty());
     }
@@ -156,8 +164,15 @@ class World {
     const Task* task = any(cluster_.tasks());
     if (!task) return;
     const std::string container = chance(2) ? "a" : "b";
-    const std::vector<TaskEvent> events{PullStarted{}, PullStopped{}, ContainerStarted{container, "r"}, TaskRunning{}, TaskRunning{},
-                                        ContainerExited{container, 1, ""}, TaskFailedToStart{"why", container}, TaskGone{}, HealthChanged{container, "HEALTHY"}};
+    const std::vector<TaskEvent> events{PullStarted{},
+                                        PullStopped{},
+                                        ContainerStarted{container, "r"},
+                                        TaskRunning{},
+                                        TaskRunning{},
+                                        ContainerExited{container, 1, ""},
+                                        TaskFailedToStart{"why", container},
+                                        TaskGone{},
+                                        HealthChanged{container, "HEALTHY"}};
     cluster_.task_event(now_, TaskId(task->id), events[pick(events.size())]);
   }
 
@@ -186,8 +201,11 @@ class World {
     for (const auto& [id, instance] : cluster_.instances()) {
       if (instance.state != "running") continue;
       const InstanceType& type = *find_instance_type(instance.type);
-      EXPECT_TRUE(cluster_.register_container_instance(now_, ids_, {.cluster = ecs_, .instance = id, .cpu = static_cast<int>(type.vcpus) * 1024,
-                                                                    .memory_mib = static_cast<int>(type.memory_mib)}));
+      EXPECT_TRUE(cluster_.register_container_instance(now_, ids_,
+                                                       {.cluster = ecs_,
+                                                        .instance = id,
+                                                        .cpu = static_cast<int>(type.vcpus) * 1024,
+                                                        .memory_mib = static_cast<int>(type.memory_mib)}));
     }
   }
 
@@ -201,14 +219,19 @@ class World {
       }
     }
     for (auto at = ending_.begin(); at != ending_.end();) {
-      if (chance(2)) { ++at; continue; }
+      if (chance(2)) {
+        ++at;
+        continue;
+      }
       cluster_.instance_terminated(now_, ids_, *at);
       at = ending_.erase(at);
     }
     for (const auto& change : cluster_.take_changes()) {
       auto text = control::encode(cluster_, change);
-      if (text) stored_[change] = std::move(*text);
-      else stored_.erase(change);
+      if (text)
+        stored_[change] = std::move(*text);
+      else
+        stored_.erase(change);
     }
   }
 
@@ -302,7 +325,8 @@ void check_restored(const World& world) {
 }
 
 TEST(ClusterSimulation, InvariantsHoldUnderRandomCommands) {
-  const std::uint64_t first = number_from_environment("BERTH_SIM_FIRST_SEED", 1), seeds = number_from_environment("BERTH_SIM_SEEDS", 200);
+  const std::uint64_t first = number_from_environment("BERTH_SIM_FIRST_SEED", 1),
+                      seeds = number_from_environment("BERTH_SIM_SEEDS", 200);
   int placed = 0, refused = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     World world(seed);

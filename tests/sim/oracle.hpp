@@ -51,7 +51,9 @@ inline bool oracle_fits(const Cluster& cluster, const RunTask& request, const Co
   for (const auto& constraint : request.constraints) {
     if (constraint.kind == PlacementConstraint::Kind::distinct_instance && used.groups.contains(request.group)) return false;
     // The simulation writes one kind of expression: `attribute:ecs.instance-type == TYPE`.
-    if (constraint.kind == PlacementConstraint::Kind::member_of && !constraint.expression.ends_with("== " + std::string(type.name))) return false;
+    if (constraint.kind == PlacementConstraint::Kind::member_of &&
+        !constraint.expression.ends_with("== " + std::string(type.name)))
+      return false;
   }
   return true;
 }

@@ -15,10 +15,10 @@ inline bool skipping_is_forbidden() {
 
 }  // namespace berth::test
 
-#define BERTH_NEEDS(condition, reason)                                        \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
+#define BERTH_NEEDS(condition, reason)                                             \
+  do {                                                                             \
+    if (!(condition)) {                                                            \
       if (berth::test::skipping_is_forbidden()) FAIL() << "missing: " << (reason); \
-      GTEST_SKIP() << "missing: " << (reason);                                \
-    }                                                                         \
+      GTEST_SKIP() << "missing: " << (reason);                                     \
+    }                                                                              \
   } while (false)

@@ -25,7 +25,8 @@ namespace berth::test {
 class SharedSurvival final : public Survival {
  public:
   explicit SharedSurvival(std::size_t bytes = std::size_t{64} << 20U) {
-    void* memory = mmap(nullptr, sizeof(Shared) + bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory =
+        mmap(nullptr, sizeof(Shared) + bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) std::abort();
     shared_ = new (memory) Shared{};
     arena_ = {static_cast<std::byte*>(memory) + sizeof(Shared), bytes};

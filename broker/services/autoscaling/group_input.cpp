@@ -16,9 +16,19 @@ constexpr std::array kNotBuilt{"LaunchConfigurationName", "InstanceId",     "Tar
                                "LoadBalancerNames",       "TrafficSources", "LifecycleHookSpecificationList"};
 
 // Carried as they are and answered by Describe.
-constexpr std::array kCarried{"DefaultCooldown",     "HealthCheckType",       "HealthCheckGracePeriod", "TerminationPolicies",     "ServiceLinkedRoleARN",
-                              "CapacityRebalance",   "MaxInstanceLifetime",   "DefaultInstanceWarmup",  "DesiredCapacityType",     "Context",
-                              "InstanceMaintenancePolicy", "PlacementGroup",  "AvailabilityZoneDistribution"};
+constexpr std::array kCarried{"DefaultCooldown",
+                              "HealthCheckType",
+                              "HealthCheckGracePeriod",
+                              "TerminationPolicies",
+                              "ServiceLinkedRoleARN",
+                              "CapacityRebalance",
+                              "MaxInstanceLifetime",
+                              "DefaultInstanceWarmup",
+                              "DesiredCapacityType",
+                              "Context",
+                              "InstanceMaintenancePolicy",
+                              "PlacementGroup",
+                              "AvailabilityZoneDistribution"};
 
 const LaunchTemplate* find_template(const Cluster& cluster, const std::string& id, const std::string& name) {
   for (const auto& [key, found] : cluster.launch_templates()) {
@@ -34,31 +44,39 @@ int version_number(const LaunchTemplate& found, const std::string& version) {
 }
 
 // The template must be launchable now: what it names exists. Completes the specification with id and name, as AWS answers it.
-Outcome<void> use_template(const Cluster& cluster, const credentials::Identities& identities, Json& specification, AutoScalingGroup& group,
-                           bool type_needed) {
+Outcome<void> use_template(const Cluster& cluster, const credentials::Identities& identities, Json& specification,
+                           AutoScalingGroup& group, bool type_needed) {
   const std::string id = text(specification, "LaunchTemplateId"), name = text(specification, "LaunchTemplateName");
   if (id.empty() == name.empty()) return invalid("Valid requests must contain either launchTemplateId or LaunchTemplateName");
   const LaunchTemplate* found = find_template(cluster, id, name);
   if (!found) {
-    return invalid(fmt::format("You must use a valid fully-formed launch template. The specified launch template, with template {} {}, does not exist.",
-                               id.empty() ? "name" : "ID", id.empty() ? name : id));
+    return invalid(fmt::format(
+        "You must use a valid fully-formed launch template. The specified launch template, with template {} {}, does not exist.",
+        id.empty() ? "name" : "ID", id.empty() ? name : id));
   }
   const std::string version = text(specification, "Version");
   auto data = found->versions.find(version_number(*found, version));
   if (data == found->versions.end()) {
-    return invalid(fmt::format("You must use a valid fully-formed launch template. Could not find the specified version {} for the launch template with ID {}.",
-                               version, found->id.str()));
+    return invalid(
+        fmt::format("You must use a valid fully-formed launch template. Could not find the specified version {} for the launch "
+                    "template with ID {}.",
+                    version, found->id.str()));
   }
   const std::string& image = data->second.image_id;
   if (!find_image(image)) {
     return invalid(fmt::format("You must use a valid fully-formed launch template. The image id '[{}]' does not exist", image));
   }
   if (type_needed && !find_instance_type(data->second.instance_type)) {
-    return invalid(fmt::format("You must use a valid fully-formed launch template. Instance type '{}' is not one that Berth simulates", data->second.instance_type));
+    return invalid(
+        fmt::format("You must use a valid fully-formed launch template. Instance type '{}' is not one that Berth simulates",
+                    data->second.instance_type));
   }
   if (const auto& profile = data->second.instance_profile; !profile.empty() && !identities.find_instance_profile(profile)) {
-    return invalid(fmt::format("You must use a valid fully-formed launch template. Value ({}) for parameter iamInstanceProfile.name is invalid. Invalid IAM "
-                               "Instance Profile name", profile));
+    return invalid(
+        fmt::format("You must use a valid fully-formed launch template. Value ({}) for parameter iamInstanceProfile.name is "
+                    "invalid. Invalid IAM "
+                    "Instance Profile name",
+                    profile));
   }
   specification["LaunchTemplateId"] = found->id.str();
   specification["LaunchTemplateName"] = found->name;
@@ -74,18 +92,24 @@ void by_price(std::vector<std::string>& types) {
   });
 }
 
-Outcome<void> use_mixed_policy(const Cluster& cluster, const credentials::Identities& identities, Json& policy, AutoScalingGroup& group) {
+Outcome<void> use_mixed_policy(const Cluster& cluster, const credentials::Identities& identities, Json& policy,
+                               AutoScalingGroup& group) {
   auto chosen = policy.find("LaunchTemplate");
-  if (chosen == policy.end() || !chosen->contains("LaunchTemplateSpecification")) return invalid("A mixed instances policy must contain a launch template.");
+  if (chosen == policy.end() || !chosen->contains("LaunchTemplateSpecification"))
+    return invalid("A mixed instances policy must contain a launch template.");
   std::vector<std::string> types;
   for (const auto& override_ : chosen->value("Overrides", Json::array())) {
-    if (override_.contains("WeightedCapacity") || override_.contains("InstanceRequirements") || override_.contains("LaunchTemplateSpecification")) {
+    if (override_.contains("WeightedCapacity") || override_.contains("InstanceRequirements") ||
+        override_.contains("LaunchTemplateSpecification")) {
       return api::refuse("NotImplemented", "Berth takes InstanceType alone in the overrides of a mixed instances policy");
     }
     types.push_back(text(override_, "InstanceType"));
-    if (!find_instance_type(types.back())) return invalid(fmt::format("The specified instance type '{}' is not valid: Berth simulates the t2, t3 and m5 families", types.back()));
+    if (!find_instance_type(types.back()))
+      return invalid(
+          fmt::format("The specified instance type '{}' is not valid: Berth simulates the t2, t3 and m5 families", types.back()));
   }
-  if (auto used = use_template(cluster, identities, (*chosen)["LaunchTemplateSpecification"], group, types.empty()); !used) return used;
+  if (auto used = use_template(cluster, identities, (*chosen)["LaunchTemplateSpecification"], group, types.empty()); !used)
+    return used;
   if (types.empty()) {
     const LaunchTemplate& found = cluster.launch_templates().at(group.launch_template);
     types.push_back(found.versions.at(version_number(found, group.launch_template_version)).instance_type);
@@ -123,7 +147,8 @@ Outcome<void> use_subnets(const Cluster& cluster, const Json& input, AutoScaling
     }
   }
   if (!subnets.empty()) group.subnets = std::move(subnets);
-  if (group.subnets.empty()) return invalid("At least one VPC Subnet is required in VPCZoneIdentifier: Berth has no default VPC.");
+  if (group.subnets.empty())
+    return invalid("At least one VPC Subnet is required in VPCZoneIdentifier: Berth has no default VPC.");
   return {};
 }
 
@@ -144,11 +169,14 @@ std::unexpected<api::ApiError> invalid(std::string message) { return api::refuse
 void read_tag(const Json& tag, AutoScalingGroup& group) {
   const std::string key = text(tag, "Key");
   group.tags[key] = text(tag, "Value");
-  if (tag.value("PropagateAtLaunch", false)) group.propagated_tags.insert(key);
-  else group.propagated_tags.erase(key);
+  if (tag.value("PropagateAtLaunch", false))
+    group.propagated_tags.insert(key);
+  else
+    group.propagated_tags.erase(key);
 }
 
-Outcome<void> read_group(const Cluster& cluster, const credentials::Identities& identities, const Json& input, AutoScalingGroup& group) {
+Outcome<void> read_group(const Cluster& cluster, const credentials::Identities& identities, const Json& input,
+                         AutoScalingGroup& group) {
   for (const char* member : kNotBuilt) {
     if (auto found = input.find(member); found != input.end() && !found->empty()) {
       return api::refuse("NotImplemented", fmt::format("Berth's Auto Scaling groups don't take {} yet", member));
@@ -159,7 +187,9 @@ Outcome<void> read_group(const Cluster& cluster, const credentials::Identities& 
     if (auto found = input.find(member); found != input.end()) document[member] = *found;
   }
   if (input.contains("LaunchTemplate") && input.contains("MixedInstancesPolicy")) {
-    return invalid("Valid requests must contain either launchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.");
+    return invalid(
+        "Valid requests must contain either launchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy "
+        "parameter.");
   }
   if (auto found = input.find("LaunchTemplate"); found != input.end()) {
     Json specification = *found;
@@ -175,10 +205,13 @@ Outcome<void> read_group(const Cluster& cluster, const credentials::Identities& 
     document.erase("LaunchTemplate");
   }
   if (group.launch_template.empty()) {
-    return invalid("Valid requests must contain either launchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.");
+    return invalid(
+        "Valid requests must contain either launchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy "
+        "parameter.");
   }
   if (auto used = use_subnets(cluster, input, group); !used) return used;
-  if (auto found = input.find("NewInstancesProtectedFromScaleIn"); found != input.end()) group.protect_new_instances = found->get<bool>();
+  if (auto found = input.find("NewInstancesProtectedFromScaleIn"); found != input.end())
+    group.protect_new_instances = found->get<bool>();
   group.document = document.dump();
   return {};
 }

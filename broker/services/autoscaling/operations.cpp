@@ -54,18 +54,23 @@ Json instance_json(const AutoScalingGroup& group, const Instance& instance) {
 }
 
 Json tag_json(const AutoScalingGroup& group, const std::string& key, const std::string& value) {
-  return {{"ResourceId", group.name.str()}, {"ResourceType", "auto-scaling-group"}, {"Key", key}, {"Value", value},
+  return {{"ResourceId", group.name.str()},
+          {"ResourceType", "auto-scaling-group"},
+          {"Key", key},
+          {"Value", value},
           {"PropagateAtLaunch", group.propagated_tags.contains(key)}};
 }
 
 Json group_json(const Cluster& cluster, const AutoScalingGroup& group) {
-  Json json{{"DefaultCooldown", 300}, {"HealthCheckType", "EC2"}, {"HealthCheckGracePeriod", 0}, {"TerminationPolicies", {"Default"}}};
+  Json json{
+      {"DefaultCooldown", 300}, {"HealthCheckType", "EC2"}, {"HealthCheckGracePeriod", 0}, {"TerminationPolicies", {"Default"}}};
   json.update(Json::parse(group.document));
   std::vector<std::string> zones, subnets;
   for (const auto& id : group.subnets) {
     subnets.push_back(id.str());
     auto found = cluster.subnets().find(id);
-    if (found != cluster.subnets().end() && std::ranges::find(zones, found->second.zone) == zones.end()) zones.push_back(found->second.zone);
+    if (found != cluster.subnets().end() && std::ranges::find(zones, found->second.zone) == zones.end())
+      zones.push_back(found->second.zone);
   }
   Json instances = Json::array(), tags = Json::array();
   for (const auto& [id, instance] : cluster.instances()) {
@@ -125,7 +130,9 @@ Outcome<Json> page(const Json& input, const char* list, Items items) {
   return answer;
 }
 
-bool listed(const std::vector<std::string>& names, const std::string& name) { return names.empty() || std::ranges::find(names, name) != names.end(); }
+bool listed(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::ranges::find(names, name) != names.end();
+}
 
 // tag-key, tag-value, tag:KEY.
 Outcome<bool> passes_filters(const Json& input, const AutoScalingGroup& group) {
@@ -134,10 +141,14 @@ Outcome<bool> passes_filters(const Json& input, const AutoScalingGroup& group) {
     const auto values = texts(filter, "Values");
     const auto wanted = [&](const std::string& value) { return std::ranges::find(values, value) != values.end(); };
     bool passes = false;
-    if (name == "tag-key") passes = std::ranges::any_of(group.tags, [&](const auto& tag) { return wanted(tag.first); });
-    else if (name == "tag-value") passes = std::ranges::any_of(group.tags, [&](const auto& tag) { return wanted(tag.second); });
-    else if (name.starts_with("tag:")) passes = group.tags.contains(name.substr(4)) && wanted(group.tags.at(name.substr(4)));
-    else return invalid(fmt::format("Filter type {} is not correct. Allowed Filter types are: tag-key, tag-value, tag:<key>", name));
+    if (name == "tag-key")
+      passes = std::ranges::any_of(group.tags, [&](const auto& tag) { return wanted(tag.first); });
+    else if (name == "tag-value")
+      passes = std::ranges::any_of(group.tags, [&](const auto& tag) { return wanted(tag.second); });
+    else if (name.starts_with("tag:"))
+      passes = group.tags.contains(name.substr(4)) && wanted(group.tags.at(name.substr(4)));
+    else
+      return invalid(fmt::format("Filter type {} is not correct. Allowed Filter types are: tag-key, tag-value, tag:<key>", name));
     if (!passes) return false;
   }
   return true;
@@ -150,7 +161,9 @@ Outcome<Json> create_auto_scaling_group(ControlPlane& plane, const CallContext&,
     AutoScalingGroup group;
     group.name = GroupName(text(input, "AutoScalingGroupName"));
     if (c.cluster.groups().contains(group.name)) {
-      return api::refuse("AlreadyExists", fmt::format("AutoScalingGroup by this name already exists - A group with the name {} already exists", group.name.str()));
+      return api::refuse("AlreadyExists",
+                         fmt::format("AutoScalingGroup by this name already exists - A group with the name {} already exists",
+                                     group.name.str()));
     }
     if (auto read = read_group(c.cluster, *c.identities, input, group); !read) return std::unexpected(read.error());
     group.min_size = input.at("MinSize").get<int>();
@@ -171,7 +184,8 @@ Outcome<Json> update_auto_scaling_group(ControlPlane& plane, const CallContext&,
     if (auto read = read_group(c.cluster, *c.identities, input, changed); !read) return std::unexpected(read.error());
     AutoScalingGroup before = found->second;
     *c.cluster.edit(name) = std::move(changed);
-    auto updated = c.cluster.update_group(c.now, c.random, name, number(input, "MinSize"), number(input, "MaxSize"), number(input, "DesiredCapacity"));
+    auto updated = c.cluster.update_group(c.now, c.random, name, number(input, "MinSize"), number(input, "MaxSize"),
+                                          number(input, "DesiredCapacity"));
     if (!updated) {
       *c.cluster.edit(name) = std::move(before);
       return refused(updated.error());
@@ -188,7 +202,8 @@ Outcome<Json> delete_auto_scaling_group(ControlPlane& plane, const CallContext&,
       return item.second.group == name && item.second.state == "shutting-down";
     });
     if (ending && !force && c.cluster.groups().contains(name)) {
-      return api::refuse("ScalingActivityInProgress", "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.");
+      return api::refuse("ScalingActivityInProgress",
+                         "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.");
     }
     if (auto gone = c.cluster.delete_group(c.now, c.random, name, force); !gone) return refused(gone.error());
     return Json::object();
@@ -216,10 +231,12 @@ Outcome<Json> set_desired_capacity(ControlPlane& plane, const CallContext&, cons
     if (found == c.cluster.groups().end()) return no_group(name.str());
     const AutoScalingGroup& group = found->second;
     if (desired > group.max_size) {
-      return invalid(fmt::format("New SetDesiredCapacity value {} is above max value {} for the AutoScalingGroup.", desired, group.max_size));
+      return invalid(fmt::format("New SetDesiredCapacity value {} is above max value {} for the AutoScalingGroup.", desired,
+                                 group.max_size));
     }
     if (desired < group.min_size) {
-      return invalid(fmt::format("New SetDesiredCapacity value {} is below min value {} for the AutoScalingGroup.", desired, group.min_size));
+      return invalid(fmt::format("New SetDesiredCapacity value {} is below min value {} for the AutoScalingGroup.", desired,
+                                 group.min_size));
     }
     if (auto updated = c.cluster.update_group(c.now, c.random, name, {}, {}, desired); !updated) return refused(updated.error());
     return Json::object();
@@ -236,7 +253,8 @@ Outcome<Json> set_instance_protection(ControlPlane& plane, const CallContext&, c
         return invalid(fmt::format("The instance {} is not part of Auto Scaling group {}.", id, name));
       }
     }
-    for (const auto& id : ids) c.cluster.edit(InstanceId(id))->protected_from_scale_in = input.at("ProtectedFromScaleIn").get<bool>();
+    for (const auto& id : ids)
+      c.cluster.edit(InstanceId(id))->protected_from_scale_in = input.at("ProtectedFromScaleIn").get<bool>();
     return Json::object();
   });
 }
@@ -320,7 +338,10 @@ Outcome<Json> describe_tags(ControlPlane& plane, const CallContext&, const Json&
         for (const auto& filter : input.value("Filters", Json::array())) {
           const std::string field = text(filter, "Name");
           const std::string propagated = group.propagated_tags.contains(key) ? "true" : "false";
-          const std::string seen = field == "auto-scaling-group" ? name.str() : field == "key" ? key : field == "value" ? value : propagated;
+          const std::string seen = field == "auto-scaling-group" ? name.str()
+                                   : field == "key"              ? key
+                                   : field == "value"            ? value
+                                                                 : propagated;
           const auto wanted = texts(filter, "Values");
           if (field != "auto-scaling-group" && field != "key" && field != "value" && field != "propagate-at-launch") {
             return invalid(fmt::format("Filter type {} is not correct.", field));

@@ -18,7 +18,8 @@ ResourceAccess access_to(const ControlPlane& plane, const std::string& name) {
   return plane.read([&](const control::Control& c) {
     auto found = c.cluster.groups().find(GroupName(name));
     if (found == c.cluster.groups().end()) {
-      const std::string arn = "arn:aws:autoscaling:" + plane.region() + ":" + plane.account() + ":autoScalingGroup:*:autoScalingGroupName/" + name;
+      const std::string arn =
+          "arn:aws:autoscaling:" + plane.region() + ":" + plane.account() + ":autoScalingGroup:*:autoScalingGroupName/" + name;
       return ResourceAccess{.arn = arn, .conditions = {}, .action = {}, .resource_policy = {}};
     }
     ResourceAccess access{.arn = found->second.arn, .conditions = {}, .action = {}, .resource_policy = {}};
@@ -68,8 +69,9 @@ ResourcesOf group_of_instance(ControlPlane& plane) {
 
 api::Service make_autoscaling(ControlPlane& plane) {
   const auto row = [&plane](const char* name, ResourcesOf resources, Operation* operation) {
-    return api::Operation{name, std::string("autoscaling:") + name, std::move(resources),
-                          [&plane, operation](const CallContext& context, const Json& input) { return operation(plane, context, input); }};
+    return api::Operation{
+        name, std::string("autoscaling:") + name, std::move(resources),
+        [&plane, operation](const CallContext& context, const Json& input) { return operation(plane, context, input); }};
   };
   const auto any = api::any_resource();
   const auto group = named_group(plane);

@@ -35,7 +35,8 @@ std::string vpc_of(const Cluster& cluster, const Instance& instance) {
 
 std::string private_name(const Settings& settings, std::string address) {
   std::ranges::replace(address, '.', '-');
-  return fmt::format("ip-{}.{}", address, settings.region == "us-east-1" ? "ec2.internal" : settings.region + ".compute.internal");
+  return fmt::format("ip-{}.{}", address,
+                     settings.region == "us-east-1" ? "ec2.internal" : settings.region + ".compute.internal");
 }
 
 Json instance_json(const Control& c, const Instance& instance) {
@@ -56,31 +57,36 @@ Json instance_json(const Control& c, const Instance& instance) {
             {"StateTransitionReason", instance.state_reason}};
   if (instance.spot) json["InstanceLifecycle"] = "spot";
   if (!instance.client_token.empty()) json["ClientToken"] = instance.client_token;
-  if (!instance.state_reason.empty()) json["StateReason"] = {{"Code", instance.state_reason.substr(0, instance.state_reason.find(':'))}, {"Message", instance.state_reason}};
-  if (const auto* profile = c.identities->find_instance_profile(instance.instance_profile)) json["IamInstanceProfile"] = {{"Arn", profile->arn}, {"Id", profile->id}};
+  if (!instance.state_reason.empty())
+    json["StateReason"] = {{"Code", instance.state_reason.substr(0, instance.state_reason.find(':'))},
+                           {"Message", instance.state_reason}};
+  if (const auto* profile = c.identities->find_instance_profile(instance.instance_profile))
+    json["IamInstanceProfile"] = {{"Arn", profile->arn}, {"Id", profile->id}};
   if (const Interface* interface = interface_of(cluster, instance)) {
     const std::string address = address_text(interface->address), name = private_name(cluster.settings(), address);
     Json groups = Json::array();
     for (const auto& id : interface->security_groups) {
       auto group = cluster.security_groups().find(id);
-      groups.push_back({{"GroupId", id.str()}, {"GroupName", group == cluster.security_groups().end() ? "" : group->second.name}});
+      groups.push_back(
+          {{"GroupId", id.str()}, {"GroupName", group == cluster.security_groups().end() ? "" : group->second.name}});
     }
     json["SubnetId"] = instance.subnet.str();
     json["VpcId"] = vpc_of(cluster, instance);
     json["PrivateIpAddress"] = address;
     json["PrivateDnsName"] = name;
     json["SecurityGroups"] = groups;
-    json["NetworkInterfaces"] = Json::array({{{"NetworkInterfaceId", interface->id.str()},
-                                              {"SubnetId", instance.subnet.str()},
-                                              {"VpcId", vpc_of(cluster, instance)},
-                                              {"MacAddress", interface->mac},
-                                              {"OwnerId", cluster.settings().account},
-                                              {"PrivateIpAddress", address},
-                                              {"PrivateDnsName", name},
-                                              {"Status", "in-use"},
-                                              {"InterfaceType", "interface"},
-                                              {"Groups", groups},
-                                              {"PrivateIpAddresses", Json::array({{{"Primary", true}, {"PrivateIpAddress", address}}})}}});
+    json["NetworkInterfaces"] =
+        Json::array({{{"NetworkInterfaceId", interface->id.str()},
+                      {"SubnetId", instance.subnet.str()},
+                      {"VpcId", vpc_of(cluster, instance)},
+                      {"MacAddress", interface->mac},
+                      {"OwnerId", cluster.settings().account},
+                      {"PrivateIpAddress", address},
+                      {"PrivateDnsName", name},
+                      {"Status", "in-use"},
+                      {"InterfaceType", "interface"},
+                      {"Groups", groups},
+                      {"PrivateIpAddresses", Json::array({{{"Primary", true}, {"PrivateIpAddress", address}}})}}});
   }
   add_tags(json, instance.tags);
   return json;
@@ -102,7 +108,8 @@ constexpr std::array kFilters{
     Filter<Instance>{"instance-id", [](const Cluster&, const Instance& i) { return Values{i.id.str()}; }},
     Filter<Instance>{"instance-type", [](const Cluster&, const Instance& i) { return Values{i.type}; }},
     Filter<Instance>{"instance-state-name", [](const Cluster&, const Instance& i) { return Values{i.state}; }},
-    Filter<Instance>{"instance-state-code", [](const Cluster&, const Instance& i) { return Values{std::to_string(state_code(i.state))}; }},
+    Filter<Instance>{"instance-state-code",
+                     [](const Cluster&, const Instance& i) { return Values{std::to_string(state_code(i.state))}; }},
     Filter<Instance>{"instance-lifecycle", [](const Cluster&, const Instance& i) { return i.spot ? Values{"spot"} : Values{}; }},
     Filter<Instance>{"image-id", [](const Cluster&, const Instance& i) { return Values{i.image_id}; }},
     Filter<Instance>{"subnet-id", [](const Cluster&, const Instance& i) { return Values{i.subnet.str()}; }},
@@ -110,7 +117,8 @@ constexpr std::array kFilters{
     Filter<Instance>{"availability-zone", [](const Cluster&, const Instance& i) { return Values{i.zone}; }},
     Filter<Instance>{"private-ip-address", address_of},
     Filter<Instance>{"instance.group-id", groups_of},
-    Filter<Instance>{"network-interface.network-interface-id", [](const Cluster&, const Instance& i) { return Values{i.interface.str()}; }},
+    Filter<Instance>{"network-interface.network-interface-id",
+                     [](const Cluster&, const Instance& i) { return Values{i.interface.str()}; }},
 };
 
 std::string no_instance(const std::string& id) { return fmt::format("The instance ID '{}' does not exist", id); }
@@ -121,16 +129,20 @@ Outcome<void> check_launch(const Control& c, const LaunchTemplateData& data) {
   if (!data.image_id.starts_with("ami-") && !data.image_id.starts_with("resolve:ssm:")) {
     return api::refuse("InvalidAMIID.Malformed", fmt::format("Invalid id: \"{}\" (expecting \"ami-...\")", data.image_id));
   }
-  if (!find_image(data.image_id)) return api::refuse("InvalidAMIID.NotFound", fmt::format("The image id '[{}]' does not exist", data.image_id));
+  if (!find_image(data.image_id))
+    return api::refuse("InvalidAMIID.NotFound", fmt::format("The image id '[{}]' does not exist", data.image_id));
   if (!find_instance_type(data.instance_type)) {
     return api::refuse("InvalidParameterValue", fmt::format("Invalid value '{}' for InstanceType.", data.instance_type));
   }
   if (!data.instance_profile.empty() && !c.identities->find_instance_profile(data.instance_profile)) {
-    return api::refuse("InvalidParameterValue", fmt::format("Value ({}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
-                                                            data.instance_profile));
+    return api::refuse(
+        "InvalidParameterValue",
+        fmt::format("Value ({}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+                    data.instance_profile));
   }
   for (const auto& id : data.security_groups) {
-    if (!c.cluster.security_groups().contains(id)) return api::refuse("InvalidGroup.NotFound", fmt::format("The security group '{}' does not exist", id.str()));
+    if (!c.cluster.security_groups().contains(id))
+      return api::refuse("InvalidGroup.NotFound", fmt::format("The security group '{}' does not exist", id.str()));
   }
   return {};
 }
@@ -145,7 +157,8 @@ Outcome<LaunchTemplateData> data_of_request(const Control& c, const Json& input)
     base = (*found)->versions.at(*version);
   }
   auto data = read_launch_data(input, std::move(base));
-  if (data && data->instance_type.empty()) data->instance_type = "m5.large";  // AWS's default is m1.small, which Berth doesn't have
+  if (data && data->instance_type.empty())
+    data->instance_type = "m5.large";  // AWS's default is m1.small, which Berth doesn't have
   return data;
 }
 
@@ -157,7 +170,8 @@ Outcome<SubnetId> subnet_of_request(const Cluster& cluster, const Json& input, c
     if (id.empty() && interfaces != source.end() && !interfaces->empty()) id = text(interfaces->front(), "SubnetId");
   }
   if (!id.empty()) {
-    if (!cluster.subnets().contains(SubnetId(id))) return api::refuse("InvalidSubnetID.NotFound", fmt::format("The subnet ID '{}' does not exist", id));
+    if (!cluster.subnets().contains(SubnetId(id)))
+      return api::refuse("InvalidSubnetID.NotFound", fmt::format("The subnet ID '{}' does not exist", id));
     return SubnetId(id);
   }
   return api::refuse("MissingInput", "No subnets found for the default VPC: Berth has no default VPC, name a subnet");
@@ -166,7 +180,9 @@ Outcome<SubnetId> subnet_of_request(const Cluster& cluster, const Json& input, c
 Json reservation(const Control& c, const std::vector<const Instance*>& instances) {
   Json list = Json::array();
   for (const Instance* instance : instances) list.push_back(instance_json(c, *instance));
-  return {{"ReservationId", "r-" + instances.front()->id.str().substr(2)}, {"OwnerId", c.cluster.settings().account}, {"Groups", Json::array()},
+  return {{"ReservationId", "r-" + instances.front()->id.str().substr(2)},
+          {"OwnerId", c.cluster.settings().account},
+          {"Groups", Json::array()},
           {"Instances", std::move(list)}};
 }
 
@@ -177,14 +193,19 @@ Json state_change(const std::string& id, const std::string& before, const std::s
 }  // namespace
 
 Outcome<Json> run_instances(ControlPlane& plane, const CallContext&, const Json& input) {
-  auto tags = tags_for(input.contains("TagSpecifications") ? Json{{"TagSpecifications", [&] {
-                         // Tags of volumes and interfaces are accepted with the instance's and not kept.
-                         Json mine = Json::array();
-                         for (const auto& item : input.at("TagSpecifications")) {
-                           if (text(item, "ResourceType") == "instance") mine.push_back(item);
-                         }
-                         return mine;
-                       }()}} : Json::object(), "instance");
+  auto tags = tags_for(input.contains("TagSpecifications") ? Json{{"TagSpecifications",
+                                                                   [&] {
+                                                                     // Tags of volumes and interfaces are accepted with the
+                                                                     // instance's and not kept.
+                                                                     Json mine = Json::array();
+                                                                     for (const auto& item : input.at("TagSpecifications")) {
+                                                                       if (text(item, "ResourceType") == "instance")
+                                                                         mine.push_back(item);
+                                                                     }
+                                                                     return mine;
+                                                                   }()}}
+                                                           : Json::object(),
+                       "instance");
   if (!tags) return std::unexpected(tags.error());
   const int count = input.value("MaxCount", 1);
   if (count < 1 || input.value("MinCount", 1) > count) {
@@ -246,8 +267,9 @@ Outcome<Json> reboot_instances(ControlPlane& plane, const CallContext&, const Js
 
 Outcome<Json> describe_instances(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.read([&](const Control& c) {
-    return describe_records(input, "Reservations", "InstanceIds", c.cluster, c.cluster.instances(), std::span<const Filter<Instance>>(kFilters),
-                            "InvalidInstanceID.NotFound", "instance", [&](const Instance& instance) { return reservation(c, {&instance}); });
+    return describe_records(input, "Reservations", "InstanceIds", c.cluster, c.cluster.instances(),
+                            std::span<const Filter<Instance>>(kFilters), "InvalidInstanceID.NotFound", "instance",
+                            [&](const Instance& instance) { return reservation(c, {&instance}); });
   });
 }
 
@@ -258,11 +280,15 @@ Outcome<Json> describe_instance_status(ControlPlane& plane, const CallContext&, 
       if (!asked.contains("Filters")) asked["Filters"] = Json::array();
       asked["Filters"].push_back({{"Name", "instance-state-name"}, {"Values", {"running"}}});
     }
-    return describe_records(asked, "InstanceStatuses", "InstanceIds", c.cluster, c.cluster.instances(), std::span<const Filter<Instance>>(kFilters),
-                            "InvalidInstanceID.NotFound", "instance", [](const Instance& instance) {
+    return describe_records(asked, "InstanceStatuses", "InstanceIds", c.cluster, c.cluster.instances(),
+                            std::span<const Filter<Instance>>(kFilters), "InvalidInstanceID.NotFound", "instance",
+                            [](const Instance& instance) {
                               const Json status{{"Status", instance.state == "running" ? "ok" : "not-applicable"}};
-                              return Json{{"InstanceId", instance.id.str()}, {"AvailabilityZone", instance.zone}, {"InstanceState", state_json(instance.state)},
-                                          {"InstanceStatus", status}, {"SystemStatus", status}};
+                              return Json{{"InstanceId", instance.id.str()},
+                                          {"AvailabilityZone", instance.zone},
+                                          {"InstanceState", state_json(instance.state)},
+                                          {"InstanceStatus", status},
+                                          {"SystemStatus", status}};
                             });
   });
 }

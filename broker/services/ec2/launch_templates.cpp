@@ -81,7 +81,8 @@ Outcome<LaunchTemplateData> read_launch_data(const Json& input, LaunchTemplateDa
 
 Outcome<const LaunchTemplate*> named_template(const Cluster& cluster, const Json& input) {
   const std::string id = text(input, "LaunchTemplateId"), name = text(input, "LaunchTemplateName");
-  if (id.empty() == name.empty()) return api::refuse("MissingParameter", "Either the launch template ID or the launch template name must be specified.");
+  if (id.empty() == name.empty())
+    return api::refuse("MissingParameter", "Either the launch template ID or the launch template name must be specified.");
   for (const auto& [key, found] : cluster.launch_templates()) {
     if (id.empty() ? found.name == name : key.str() == id) return &found;
   }
@@ -89,7 +90,8 @@ Outcome<const LaunchTemplate*> named_template(const Cluster& cluster, const Json
     return api::refuse("InvalidLaunchTemplateName.NotFoundException",
                        fmt::format("The specified launch template, with template name {}, does not exist.", name));
   }
-  return api::refuse("InvalidLaunchTemplateId.NotFound", fmt::format("The specified launch template, with template ID {}, does not exist.", id));
+  return api::refuse("InvalidLaunchTemplateId.NotFound",
+                     fmt::format("The specified launch template, with template ID {}, does not exist.", id));
 }
 
 Outcome<int> version_number(const LaunchTemplate& found, const std::string& version) {
@@ -97,8 +99,9 @@ Outcome<int> version_number(const LaunchTemplate& found, const std::string& vers
   if (version == "$Latest") return found.versions.rbegin()->first;
   const int number = version.find_first_not_of("0123456789") == std::string::npos && version.size() < 9 ? std::stoi(version) : 0;
   if (!found.versions.contains(number)) {
-    return api::refuse("InvalidLaunchTemplateId.VersionNotFound",
-                       fmt::format("Could not find the specified version {} for the launch template with ID {}.", version, found.id.str()));
+    return api::refuse(
+        "InvalidLaunchTemplateId.VersionNotFound",
+        fmt::format("Could not find the specified version {} for the launch template with ID {}.", version, found.id.str()));
   }
   return number;
 }
@@ -154,7 +157,8 @@ Outcome<Json> delete_launch_template(ControlPlane& plane, const CallContext&, co
     auto found = named_template(c.cluster, input);
     if (!found) return std::unexpected(found.error());
     Json gone = template_json(**found);
-    if (auto deleted = c.cluster.delete_launch_template(LaunchTemplateId((*found)->id)); !deleted) return refuse_as(deleted.error(), {});
+    if (auto deleted = c.cluster.delete_launch_template(LaunchTemplateId((*found)->id)); !deleted)
+      return refuse_as(deleted.error(), {});
     return Json{{"LaunchTemplate", std::move(gone)}};
   });
 }
@@ -170,7 +174,8 @@ Outcome<Json> describe_launch_templates(ControlPlane& plane, const CallContext&,
       }
     }
     return describe_records(asked, "LaunchTemplates", "LaunchTemplateIds", c.cluster, c.cluster.launch_templates(),
-                            std::span<const Filter<LaunchTemplate>>(kFilters), "InvalidLaunchTemplateId.NotFound", "launch template", template_json);
+                            std::span<const Filter<LaunchTemplate>>(kFilters), "InvalidLaunchTemplateId.NotFound",
+                            "launch template", template_json);
   });
 }
 
@@ -186,7 +191,8 @@ Outcome<Json> describe_launch_template_versions(ControlPlane& plane, const CallC
     }
     Items items;
     for (const auto& [version, data] : (*found)->versions) {
-      if (wanted.empty() || wanted.contains(version)) items.emplace_back(fmt::format("{:09}", version), version_json(**found, version));
+      if (wanted.empty() || wanted.contains(version))
+        items.emplace_back(fmt::format("{:09}", version), version_json(**found, version));
     }
     return page(input, "LaunchTemplateVersions", std::move(items));
   });

@@ -19,8 +19,9 @@ std::string yes_no(bool value) { return value ? "true" : "false"; }
 // --- what the answers hold
 
 Json vpc_json(const Settings& settings, const Vpc& vpc) {
-  Json json{{"VpcId", vpc.id.str()}, {"CidrBlock", vpc.block.str()}, {"State", "available"}, {"IsDefault", vpc.is_default},
-            {"InstanceTenancy", "default"}, {"OwnerId", settings.account}, {"DhcpOptionsId", "default"}};
+  Json json{{"VpcId", vpc.id.str()},       {"CidrBlock", vpc.block.str()}, {"State", "available"},
+            {"IsDefault", vpc.is_default}, {"InstanceTenancy", "default"}, {"OwnerId", settings.account},
+            {"DhcpOptionsId", "default"}};
   json["CidrBlockAssociationSet"] = Json::array({{{"AssociationId", "vpc-cidr-assoc-" + vpc.id.str().substr(4)},
                                                   {"CidrBlock", vpc.block.str()},
                                                   {"CidrBlockState", {{"State", "associated"}}}}});
@@ -72,7 +73,8 @@ Json interface_json(const Cluster& cluster, const Interface& interface) {
             {"SourceDestCheck", true},
             {"Groups", std::move(groups)}};
   if (interface.owner.starts_with("instance/")) {
-    json["Attachment"] = {{"InstanceId", interface.owner.substr(9)}, {"Status", "attached"}, {"DeviceIndex", 0}, {"DeleteOnTermination", true}};
+    json["Attachment"] = {
+        {"InstanceId", interface.owner.substr(9)}, {"Status", "attached"}, {"DeviceIndex", 0}, {"DeleteOnTermination", true}};
   }
   add_tags(json, interface.tags, "TagSet");
   return json;
@@ -99,7 +101,8 @@ constexpr std::array kSubnetFilters{
     Filter<Subnet>{"availability-zone-id", [](const Cluster&, const Subnet& s) { return Values{s.zone_id}; }},
     Filter<Subnet>{"cidr-block", [](const Cluster&, const Subnet& s) { return Values{s.block.str()}; }},
     Filter<Subnet>{"cidrBlock", [](const Cluster&, const Subnet& s) { return Values{s.block.str()}; }},
-    Filter<Subnet>{"available-ip-address-count", [](const Cluster&, const Subnet& s) { return Values{std::to_string(s.free_addresses())}; }},
+    Filter<Subnet>{"available-ip-address-count",
+                   [](const Cluster&, const Subnet& s) { return Values{std::to_string(s.free_addresses())}; }},
     Filter<Subnet>{"map-public-ip-on-launch", [](const Cluster&, const Subnet& s) { return Values{yes_no(s.map_public_ip)}; }},
     Filter<Subnet>{"default-for-az", [](const Cluster&, const Subnet&) { return Values{"false"}; }},
     Filter<Subnet>{"state", [](const Cluster&, const Subnet&) { return Values{"available"}; }},
@@ -116,27 +119,38 @@ constexpr std::array kInterfaceFilters{
     Filter<Interface>{"network-interface-id", [](const Cluster&, const Interface& i) { return Values{i.id.str()}; }},
     Filter<Interface>{"subnet-id", [](const Cluster&, const Interface& i) { return Values{i.subnet.str()}; }},
     Filter<Interface>{"vpc-id", [](const Cluster& c, const Interface& i) { return Values{c.subnets().at(i.subnet).vpc.str()}; }},
-    Filter<Interface>{"availability-zone", [](const Cluster& c, const Interface& i) { return Values{c.subnets().at(i.subnet).zone}; }},
+    Filter<Interface>{"availability-zone",
+                      [](const Cluster& c, const Interface& i) { return Values{c.subnets().at(i.subnet).zone}; }},
     Filter<Interface>{"group-id", group_ids},
     Filter<Interface>{"mac-address", [](const Cluster&, const Interface& i) { return Values{i.mac}; }},
     Filter<Interface>{"private-ip-address", [](const Cluster&, const Interface& i) { return Values{address_text(i.address)}; }},
-    Filter<Interface>{"addresses.private-ip-address", [](const Cluster&, const Interface& i) { return Values{address_text(i.address)}; }},
+    Filter<Interface>{"addresses.private-ip-address",
+                      [](const Cluster&, const Interface& i) { return Values{address_text(i.address)}; }},
     Filter<Interface>{"description", [](const Cluster&, const Interface& i) { return Values{i.description}; }},
-    Filter<Interface>{"status", [](const Cluster&, const Interface& i) { return Values{i.owner.empty() ? "available" : "in-use"}; }},
+    Filter<Interface>{"status",
+                      [](const Cluster&, const Interface& i) { return Values{i.owner.empty() ? "available" : "in-use"}; }},
     Filter<Interface>{"attachment.instance-id",
-                      [](const Cluster&, const Interface& i) { return i.owner.starts_with("instance/") ? Values{i.owner.substr(9)} : Values{}; }},
+                      [](const Cluster&, const Interface& i) {
+                        return i.owner.starts_with("instance/") ? Values{i.owner.substr(9)} : Values{};
+                      }},
 };
 
-Outcome<Json> no_vpc(const std::string& id) { return api::refuse("InvalidVpcID.NotFound", fmt::format("The vpc ID '{}' does not exist", id)); }
+Outcome<Json> no_vpc(const std::string& id) {
+  return api::refuse("InvalidVpcID.NotFound", fmt::format("The vpc ID '{}' does not exist", id));
+}
 Outcome<Json> no_subnet(const std::string& id) {
   return api::refuse("InvalidSubnetID.NotFound", fmt::format("The subnet ID '{}' does not exist", id));
 }
 
 Outcome<Cidr> block_of(const Json& input) {
   const std::string block = text(input, "CidrBlock");
-  if (block.empty()) return api::refuse("MissingParameter", "The request must contain the parameter CidrBlock: Berth has no IPAM pools and no IPv6");
+  if (block.empty())
+    return api::refuse("MissingParameter",
+                       "The request must contain the parameter CidrBlock: Berth has no IPAM pools and no IPv6");
   auto parsed = parse_cidr(block);
-  if (!parsed) return api::refuse("InvalidParameterValue", fmt::format("Value ({}) for parameter cidrBlock is invalid. This is not a valid CIDR block.", block));
+  if (!parsed)
+    return api::refuse("InvalidParameterValue",
+                       fmt::format("Value ({}) for parameter cidrBlock is invalid. This is not a valid CIDR block.", block));
   return *parsed;
 }
 
@@ -163,15 +177,17 @@ Outcome<Json> create_vpc(ControlPlane& plane, const CallContext&, const Json& in
 
 Outcome<Json> describe_vpcs(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.read([&](const Control& c) {
-    return describe_records(input, "Vpcs", "VpcIds", c.cluster, c.cluster.vpcs(), std::span<const Filter<Vpc>>(kVpcFilters), "InvalidVpcID.NotFound",
-                            "vpc", [&](const Vpc& vpc) { return vpc_json(c.cluster.settings(), vpc); });
+    return describe_records(input, "Vpcs", "VpcIds", c.cluster, c.cluster.vpcs(), std::span<const Filter<Vpc>>(kVpcFilters),
+                            "InvalidVpcID.NotFound", "vpc", [&](const Vpc& vpc) { return vpc_json(c.cluster.settings(), vpc); });
   });
 }
 
 Outcome<Json> delete_vpc(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.with([&](Control& c) -> Outcome<Json> {
     auto gone = c.cluster.delete_vpc(VpcId(text(input, "VpcId")));
-    if (!gone) return refuse_as(gone.error(), {{Code::not_found, "InvalidVpcID.NotFound"}, {Code::failed_precondition, "DependencyViolation"}});
+    if (!gone)
+      return refuse_as(gone.error(),
+                       {{Code::not_found, "InvalidVpcID.NotFound"}, {Code::failed_precondition, "DependencyViolation"}});
     return Json::object();
   });
 }
@@ -193,10 +209,15 @@ Outcome<Json> describe_vpc_attribute(ControlPlane& plane, const CallContext&, co
     auto found = c.cluster.vpcs().find(VpcId(id));
     if (found == c.cluster.vpcs().end()) return no_vpc(id);
     Json answer{{"VpcId", id}};
-    if (name == "enableDnsSupport") answer["EnableDnsSupport"] = {{"Value", found->second.dns_support}};
-    else if (name == "enableDnsHostnames") answer["EnableDnsHostnames"] = {{"Value", found->second.dns_hostnames}};
-    else if (name == "enableNetworkAddressUsageMetrics") answer["EnableNetworkAddressUsageMetrics"] = {{"Value", false}};
-    else return api::refuse("InvalidParameterValue", fmt::format("Value ({}) for parameter attribute is invalid. Unknown attribute.", name));
+    if (name == "enableDnsSupport")
+      answer["EnableDnsSupport"] = {{"Value", found->second.dns_support}};
+    else if (name == "enableDnsHostnames")
+      answer["EnableDnsHostnames"] = {{"Value", found->second.dns_hostnames}};
+    else if (name == "enableNetworkAddressUsageMetrics")
+      answer["EnableNetworkAddressUsageMetrics"] = {{"Value", false}};
+    else
+      return api::refuse("InvalidParameterValue",
+                         fmt::format("Value ({}) for parameter attribute is invalid. Unknown attribute.", name));
     return answer;
   });
 }
@@ -215,12 +236,17 @@ Outcome<Json> create_subnet(ControlPlane& plane, const CallContext&, const Json&
       for (const auto& name : zones) {
         if (zone_id_of(c.cluster.settings(), name) == zone_id) zone = name;
       }
-      if (zone.empty()) return api::refuse("InvalidParameterValue", fmt::format("Value ({}) for parameter availabilityZoneId is invalid.", zone_id));
+      if (zone.empty())
+        return api::refuse("InvalidParameterValue",
+                           fmt::format("Value ({}) for parameter availabilityZoneId is invalid.", zone_id));
     }
     if (zone.empty()) zone = zones.front();
     if (std::ranges::find(zones, zone) == zones.end()) {
-      return api::refuse("InvalidParameterValue", fmt::format("Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
-                                                              "the following availability zones: {}.", zone, fmt::join(zones, ", ")));
+      return api::refuse(
+          "InvalidParameterValue",
+          fmt::format("Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
+                      "the following availability zones: {}.",
+                      zone, fmt::join(zones, ", ")));
     }
     auto made = c.cluster.create_subnet(c.random, vpc, zone, *block, *tags);
     if (!made && made.error().code == Code::already_exists) {
@@ -233,15 +259,18 @@ Outcome<Json> create_subnet(ControlPlane& plane, const CallContext&, const Json&
 
 Outcome<Json> describe_subnets(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.read([&](const Control& c) {
-    return describe_records(input, "Subnets", "SubnetIds", c.cluster, c.cluster.subnets(), std::span<const Filter<Subnet>>(kSubnetFilters),
-                            "InvalidSubnetID.NotFound", "subnet", [&](const Subnet& subnet) { return subnet_json(c.cluster.settings(), subnet); });
+    return describe_records(input, "Subnets", "SubnetIds", c.cluster, c.cluster.subnets(),
+                            std::span<const Filter<Subnet>>(kSubnetFilters), "InvalidSubnetID.NotFound", "subnet",
+                            [&](const Subnet& subnet) { return subnet_json(c.cluster.settings(), subnet); });
   });
 }
 
 Outcome<Json> delete_subnet(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.with([&](Control& c) -> Outcome<Json> {
     auto gone = c.cluster.delete_subnet(SubnetId(text(input, "SubnetId")));
-    if (!gone) return refuse_as(gone.error(), {{Code::not_found, "InvalidSubnetID.NotFound"}, {Code::failed_precondition, "DependencyViolation"}});
+    if (!gone)
+      return refuse_as(gone.error(),
+                       {{Code::not_found, "InvalidSubnetID.NotFound"}, {Code::failed_precondition, "DependencyViolation"}});
     return Json::object();
   });
 }
@@ -285,8 +314,8 @@ Outcome<Json> create_network_interface(ControlPlane& plane, const CallContext&, 
 Outcome<Json> describe_network_interfaces(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.read([&](const Control& c) {
     return describe_records(input, "NetworkInterfaces", "NetworkInterfaceIds", c.cluster, c.cluster.interfaces(),
-                            std::span<const Filter<Interface>>(kInterfaceFilters), "InvalidNetworkInterfaceID.NotFound", "networkInterface",
-                            [&](const Interface& interface) { return interface_json(c.cluster, interface); });
+                            std::span<const Filter<Interface>>(kInterfaceFilters), "InvalidNetworkInterfaceID.NotFound",
+                            "networkInterface", [&](const Interface& interface) { return interface_json(c.cluster, interface); });
   });
 }
 
@@ -295,10 +324,12 @@ Outcome<Json> delete_network_interface(ControlPlane& plane, const CallContext&, 
   return plane.with([&](Control& c) -> Outcome<Json> {
     auto found = c.cluster.interfaces().find(id);
     if (found == c.cluster.interfaces().end()) {
-      return api::refuse("InvalidNetworkInterfaceID.NotFound", fmt::format("The networkInterface ID '{}' does not exist", id.str()));
+      return api::refuse("InvalidNetworkInterfaceID.NotFound",
+                         fmt::format("The networkInterface ID '{}' does not exist", id.str()));
     }
     if (!found->second.owner.empty()) {
-      return api::refuse("InvalidNetworkInterface.InUse", fmt::format("The network interface '{}' is in use by {}.", id.str(), found->second.owner));
+      return api::refuse("InvalidNetworkInterface.InUse",
+                         fmt::format("The network interface '{}' is in use by {}.", id.str(), found->second.owner));
     }
     if (auto gone = c.cluster.delete_interface(id); !gone) return refuse_as(gone.error(), {});
     return Json::object();

@@ -24,7 +24,8 @@ Operation create_network_interface, describe_network_interfaces, delete_network_
 Operation create_launch_template, create_launch_template_version, modify_launch_template, delete_launch_template;
 Operation describe_launch_templates, describe_launch_template_versions;
 Operation run_instances, terminate_instances, reboot_instances, describe_instances, describe_instance_status;
-Operation describe_availability_zones, describe_regions, describe_instance_types, describe_instance_type_offerings, describe_images;
+Operation describe_availability_zones, describe_regions, describe_instance_types, describe_instance_type_offerings,
+    describe_images;
 Operation create_tags, delete_tags, describe_tags;
 
 }  // namespace berth::services::ec2

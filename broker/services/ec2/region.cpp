@@ -34,7 +34,9 @@ Outcome<Items> filtered(const Json& input, std::vector<Offer> offers) {
   return items;
 }
 
-bool named(const std::vector<std::string>& names, std::string_view name) { return names.empty() || std::ranges::find(names, name) != names.end(); }
+bool named(const std::vector<std::string>& names, std::string_view name) {
+  return names.empty() || std::ranges::find(names, name) != names.end();
+}
 
 }  // namespace
 
@@ -49,10 +51,21 @@ Outcome<Json> describe_availability_zones(ControlPlane& plane, const CallContext
   std::vector<Offer> offers;
   for (const auto& zone : settings.zones) {
     if (!named(names, zone)) continue;
-    offers.push_back({{{"zone-name", zone}, {"region-name", settings.region}, {"state", "available"}, {"zone-id", zone_id_of(settings, zone)}, {"zone-type", "availability-zone"}, {"opt-in-status", "opt-in-not-required"}},
-                      {{"ZoneName", zone}, {"ZoneId", zone_id_of(settings, zone)}, {"RegionName", settings.region}, {"State", "available"},
-                       {"GroupName", settings.region}, {"NetworkBorderGroup", settings.region}, {"OptInStatus", "opt-in-not-required"},
-                       {"ZoneType", "availability-zone"}, {"Messages", Json::array()}}});
+    offers.push_back({{{"zone-name", zone},
+                       {"region-name", settings.region},
+                       {"state", "available"},
+                       {"zone-id", zone_id_of(settings, zone)},
+                       {"zone-type", "availability-zone"},
+                       {"opt-in-status", "opt-in-not-required"}},
+                      {{"ZoneName", zone},
+                       {"ZoneId", zone_id_of(settings, zone)},
+                       {"RegionName", settings.region},
+                       {"State", "available"},
+                       {"GroupName", settings.region},
+                       {"NetworkBorderGroup", settings.region},
+                       {"OptInStatus", "opt-in-not-required"},
+                       {"ZoneType", "availability-zone"},
+                       {"Messages", Json::array()}}});
   }
   auto items = filtered(input, std::move(offers));
   if (!items) return std::unexpected(items.error());
@@ -62,7 +75,9 @@ Outcome<Json> describe_availability_zones(ControlPlane& plane, const CallContext
 Outcome<Json> describe_regions(ControlPlane& plane, const CallContext&, const Json& input) {
   const std::string& region = plane.region();
   for (const auto& name : texts(input, "RegionNames")) {
-    if (name != region) return api::refuse("InvalidParameterValue", fmt::format("Invalid region: [{}]: Berth has the region {} alone", name, region));
+    if (name != region)
+      return api::refuse("InvalidParameterValue",
+                         fmt::format("Invalid region: [{}]: Berth has the region {} alone", name, region));
   }
   const std::string endpoint = fmt::format("ec2.{}.amazonaws.com", region);
   auto items = filtered(input, {{{{"region-name", region}, {"endpoint", endpoint}, {"opt-in-status", "opt-in-not-required"}},
@@ -83,18 +98,23 @@ Outcome<Json> describe_instance_types(ControlPlane&, const CallContext&, const J
     if (!named(names, type->name)) continue;
     const std::string name(type->name);
     const bool burstable = name.starts_with("t"), metal = name.ends_with(".metal");
-    offers.push_back({{{"instance-type", name}, {"current-generation", name.starts_with("t2") ? "false" : "true"}, {"bare-metal", metal ? "true" : "false"},
-                       {"burstable-performance-supported", burstable ? "true" : "false"}, {"vcpu-info.default-vcpus", std::to_string(type->vcpus)},
-                       {"memory-info.size-in-mib", std::to_string(type->memory_mib)},
-                       {"network-info.maximum-network-interfaces", std::to_string(type->interfaces)}},
-                      {{"InstanceType", name},
-                       {"BareMetal", metal},
-                       {"BurstablePerformanceSupported", burstable},
-                       {"VCpuInfo", {{"DefaultVCpus", type->vcpus}}},
-                       {"MemoryInfo", {{"SizeInMiB", type->memory_mib}}},
-                       {"ProcessorInfo", {{"SupportedArchitectures", {"x86_64"}}}},
-                       {"SupportedUsageClasses", {"on-demand", "spot"}},
-                       {"NetworkInfo", {{"MaximumNetworkInterfaces", type->interfaces}, {"Ipv4AddressesPerInterface", type->addresses_per_interface}}}}});
+    offers.push_back(
+        {{{"instance-type", name},
+          {"current-generation", name.starts_with("t2") ? "false" : "true"},
+          {"bare-metal", metal ? "true" : "false"},
+          {"burstable-performance-supported", burstable ? "true" : "false"},
+          {"vcpu-info.default-vcpus", std::to_string(type->vcpus)},
+          {"memory-info.size-in-mib", std::to_string(type->memory_mib)},
+          {"network-info.maximum-network-interfaces", std::to_string(type->interfaces)}},
+         {{"InstanceType", name},
+          {"BareMetal", metal},
+          {"BurstablePerformanceSupported", burstable},
+          {"VCpuInfo", {{"DefaultVCpus", type->vcpus}}},
+          {"MemoryInfo", {{"SizeInMiB", type->memory_mib}}},
+          {"ProcessorInfo", {{"SupportedArchitectures", {"x86_64"}}}},
+          {"SupportedUsageClasses", {"on-demand", "spot"}},
+          {"NetworkInfo",
+           {{"MaximumNetworkInterfaces", type->interfaces}, {"Ipv4AddressesPerInterface", type->addresses_per_interface}}}}});
   }
   auto items = filtered(input, std::move(offers));
   if (!items) return std::unexpected(items.error());
@@ -123,17 +143,36 @@ Outcome<Json> describe_images(ControlPlane&, const CallContext&, const Json& inp
   const auto ids = texts(input, "ImageIds"), owners = texts(input, "Owners");
   for (const auto& id : ids) {
     const auto all = images();
-    if (std::ranges::find(all, id, &Image::id) == all.end()) return api::refuse("InvalidAMIID.NotFound", fmt::format("The image id '[{}]' does not exist", id));
+    if (std::ranges::find(all, id, &Image::id) == all.end())
+      return api::refuse("InvalidAMIID.NotFound", fmt::format("The image id '[{}]' does not exist", id));
   }
   std::vector<Offer> offers;
   for (const Image* image : images()) {
     if (!named(ids, image->id) || !named(owners, "amazon")) continue;
     const std::string id(image->id), name(image->name);
-    offers.push_back({{{"image-id", id}, {"name", name}, {"description", std::string(image->description)}, {"owner-alias", "amazon"}, {"state", "available"},
-                       {"architecture", "x86_64"}, {"image-type", "machine"}, {"is-public", "true"}, {"root-device-type", "ebs"}, {"virtualization-type", "hvm"}},
-                      {{"ImageId", id}, {"Name", name}, {"Description", std::string(image->description)}, {"ImageOwnerAlias", "amazon"}, {"State", "available"},
-                       {"Architecture", "x86_64"}, {"ImageType", "machine"}, {"Public", true}, {"RootDeviceType", "ebs"}, {"RootDeviceName", "/dev/xvda"},
-                       {"VirtualizationType", "hvm"}, {"Hypervisor", "xen"}, {"PlatformDetails", "Linux/UNIX"}}});
+    offers.push_back({{{"image-id", id},
+                       {"name", name},
+                       {"description", std::string(image->description)},
+                       {"owner-alias", "amazon"},
+                       {"state", "available"},
+                       {"architecture", "x86_64"},
+                       {"image-type", "machine"},
+                       {"is-public", "true"},
+                       {"root-device-type", "ebs"},
+                       {"virtualization-type", "hvm"}},
+                      {{"ImageId", id},
+                       {"Name", name},
+                       {"Description", std::string(image->description)},
+                       {"ImageOwnerAlias", "amazon"},
+                       {"State", "available"},
+                       {"Architecture", "x86_64"},
+                       {"ImageType", "machine"},
+                       {"Public", true},
+                       {"RootDeviceType", "ebs"},
+                       {"RootDeviceName", "/dev/xvda"},
+                       {"VirtualizationType", "hvm"},
+                       {"Hypervisor", "xen"},
+                       {"PlatformDetails", "Linux/UNIX"}}});
   }
   auto items = filtered(input, std::move(offers));
   if (!items) return std::unexpected(items.error());

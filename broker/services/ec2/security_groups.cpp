@@ -21,8 +21,11 @@ Json rule_json(const Settings& settings, const Rule& rule) {
   Json ranges = Json::array(), pairs = Json::array();
   for (const auto& cidr : rule.cidrs) ranges.push_back({{"CidrIp", cidr}});
   for (const auto& group : rule.groups) pairs.push_back({{"GroupId", group.str()}, {"UserId", settings.account}});
-  Json json{{"IpProtocol", rule.protocol}, {"IpRanges", std::move(ranges)}, {"UserIdGroupPairs", std::move(pairs)},
-            {"Ipv6Ranges", Json::array()}, {"PrefixListIds", Json::array()}};
+  Json json{{"IpProtocol", rule.protocol},
+            {"IpRanges", std::move(ranges)},
+            {"UserIdGroupPairs", std::move(pairs)},
+            {"Ipv6Ranges", Json::array()},
+            {"PrefixListIds", Json::array()}};
   if (rule.protocol != "-1") {
     json["FromPort"] = rule.from_port;
     json["ToPort"] = rule.to_port;
@@ -31,10 +34,16 @@ Json rule_json(const Settings& settings, const Rule& rule) {
 }
 
 Json group_json(const Settings& settings, const SecurityGroup& group) {
-  Json json{{"GroupId", group.id.str()},      {"GroupName", group.name},       {"Description", group.description}, {"VpcId", group.vpc.str()},
-            {"OwnerId", settings.account},    {"IpPermissions", Json::array()}, {"IpPermissionsEgress", Json::array()},
+  Json json{{"GroupId", group.id.str()},
+            {"GroupName", group.name},
+            {"Description", group.description},
+            {"VpcId", group.vpc.str()},
+            {"OwnerId", settings.account},
+            {"IpPermissions", Json::array()},
+            {"IpPermissionsEgress", Json::array()},
             {"SecurityGroupArn", arn_of(settings, group.id)}};
-  for (const auto& rule : group.rules) json[rule.egress ? "IpPermissionsEgress" : "IpPermissions"].push_back(rule_json(settings, rule));
+  for (const auto& rule : group.rules)
+    json[rule.egress ? "IpPermissionsEgress" : "IpPermissions"].push_back(rule_json(settings, rule));
   add_tags(json, group.tags);
   return json;
 }
@@ -52,19 +61,26 @@ Outcome<std::vector<Rule>> rules_of(const Json& input, bool egress) {
   std::vector<Rule> rules;
   Json permissions = input.value("IpPermissions", Json::array());
   if (permissions.empty() && input.contains("IpProtocol")) {
-    Json one{{"IpProtocol", text(input, "IpProtocol")}, {"FromPort", input.value("FromPort", -1)}, {"ToPort", input.value("ToPort", -1)}};
+    Json one{{"IpProtocol", text(input, "IpProtocol")},
+             {"FromPort", input.value("FromPort", -1)},
+             {"ToPort", input.value("ToPort", -1)}};
     if (input.contains("CidrIp")) one["IpRanges"] = Json::array({{{"CidrIp", text(input, "CidrIp")}}});
     permissions.push_back(std::move(one));
   }
   if (permissions.empty()) return api::refuse("MissingParameter", "The request must contain the parameter ipPermissions");
   for (const auto& permission : permissions) {
-    Rule rule{.egress = egress, .protocol = text(permission, "IpProtocol"), .from_port = permission.value("FromPort", -1),
-              .to_port = permission.value("ToPort", -1), .cidrs = {}, .groups = {}};
+    Rule rule{.egress = egress,
+              .protocol = text(permission, "IpProtocol"),
+              .from_port = permission.value("FromPort", -1),
+              .to_port = permission.value("ToPort", -1),
+              .cidrs = {},
+              .groups = {}};
     if (rule.protocol == "6") rule.protocol = "tcp";
     if (rule.protocol == "17") rule.protocol = "udp";
     for (const auto& range : permission.value("IpRanges", Json::array())) {
       rule.cidrs.push_back(text(range, "CidrIp"));
-      if (!parse_cidr(rule.cidrs.back())) return api::refuse("InvalidParameterValue", fmt::format("CIDR block {} is malformed", rule.cidrs.back()));
+      if (!parse_cidr(rule.cidrs.back()))
+        return api::refuse("InvalidParameterValue", fmt::format("CIDR block {} is malformed", rule.cidrs.back()));
     }
     for (const auto& pair : permission.value("UserIdGroupPairs", Json::array())) rule.groups.emplace_back(text(pair, "GroupId"));
     if (!permission.value("Ipv6Ranges", Json::array()).empty() || !permission.value("PrefixListIds", Json::array()).empty()) {
@@ -76,7 +92,8 @@ Outcome<std::vector<Rule>> rules_of(const Json& input, bool egress) {
 }
 
 bool same(const Rule& a, const Rule& b) {
-  return a.egress == b.egress && a.protocol == b.protocol && a.from_port == b.from_port && a.to_port == b.to_port && a.cidrs == b.cidrs && a.groups == b.groups;
+  return a.egress == b.egress && a.protocol == b.protocol && a.from_port == b.from_port && a.to_port == b.to_port &&
+         a.cidrs == b.cidrs && a.groups == b.groups;
 }
 
 Outcome<Json> no_group(const std::string& id) {
@@ -117,8 +134,9 @@ Outcome<Json> revoke(ControlPlane& plane, const Json& input, bool egress) {
         return api::refuse("InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
       }
     }
-    std::erase_if(c.cluster.edit(SecurityGroupId(id))->rules,
-                  [&](const Rule& there) { return std::ranges::any_of(*rules, [&](const Rule& rule) { return same(there, rule); }); });
+    std::erase_if(c.cluster.edit(SecurityGroupId(id))->rules, [&](const Rule& there) {
+      return std::ranges::any_of(*rules, [&](const Rule& rule) { return same(there, rule); });
+    });
     return Json{{"Return", true}};
   });
 }
@@ -132,7 +150,9 @@ Outcome<Json> create_security_group(ControlPlane& plane, const CallContext&, con
   if (vpc.empty()) return api::refuse("VPCIdNotSpecified", "No default VPC for this user");
   return plane.with([&](Control& c) -> Outcome<Json> {
     auto made = c.cluster.create_security_group(c.random, vpc, text(input, "GroupName"), text(input, "Description"), *tags);
-    if (!made) return refuse_as(made.error(), {{Code::not_found, "InvalidVpcID.NotFound"}, {Code::already_exists, "InvalidGroup.Duplicate"}});
+    if (!made)
+      return refuse_as(made.error(),
+                       {{Code::not_found, "InvalidVpcID.NotFound"}, {Code::already_exists, "InvalidGroup.Duplicate"}});
     Json answer{{"GroupId", made->str()}, {"SecurityGroupArn", arn_of(c.cluster.settings(), *made)}};
     add_tags(answer, *tags);
     return answer;
@@ -149,14 +169,16 @@ Outcome<Json> describe_security_groups(ControlPlane& plane, const CallContext&, 
     for (const auto& id : texts(input, "GroupIds")) {
       if (!c.cluster.security_groups().contains(SecurityGroupId(id))) return no_group(id);
     }
-    return describe_records(asked, "SecurityGroups", "GroupIds", c.cluster, c.cluster.security_groups(), std::span<const Filter<SecurityGroup>>(kFilters),
-                            "InvalidGroup.NotFound", "security group", [&](const SecurityGroup& group) { return group_json(c.cluster.settings(), group); });
+    return describe_records(asked, "SecurityGroups", "GroupIds", c.cluster, c.cluster.security_groups(),
+                            std::span<const Filter<SecurityGroup>>(kFilters), "InvalidGroup.NotFound", "security group",
+                            [&](const SecurityGroup& group) { return group_json(c.cluster.settings(), group); });
   });
 }
 
 Outcome<Json> delete_security_group(ControlPlane& plane, const CallContext&, const Json& input) {
   const SecurityGroupId id(text(input, "GroupId"));
-  if (id.empty()) return api::refuse("MissingParameter", "The request must contain the parameter GroupId: Berth has no EC2-Classic");
+  if (id.empty())
+    return api::refuse("MissingParameter", "The request must contain the parameter GroupId: Berth has no EC2-Classic");
   return plane.with([&](Control& c) -> Outcome<Json> {
     auto gone = c.cluster.delete_security_group(id);
     if (!gone) {
@@ -168,8 +190,12 @@ Outcome<Json> delete_security_group(ControlPlane& plane, const CallContext&, con
   });
 }
 
-Outcome<Json> authorize_ingress(ControlPlane& plane, const CallContext&, const Json& input) { return authorize(plane, input, false); }
-Outcome<Json> authorize_egress(ControlPlane& plane, const CallContext&, const Json& input) { return authorize(plane, input, true); }
+Outcome<Json> authorize_ingress(ControlPlane& plane, const CallContext&, const Json& input) {
+  return authorize(plane, input, false);
+}
+Outcome<Json> authorize_egress(ControlPlane& plane, const CallContext&, const Json& input) {
+  return authorize(plane, input, true);
+}
 Outcome<Json> revoke_ingress(ControlPlane& plane, const CallContext&, const Json& input) { return revoke(plane, input, false); }
 Outcome<Json> revoke_egress(ControlPlane& plane, const CallContext&, const Json& input) { return revoke(plane, input, true); }
 

@@ -98,13 +98,14 @@ ResourcesOf tagged(ControlPlane& plane) {
 // RunInstances touches all that an instance is made of; the role that it gets must be passed to it.
 ResourcesOf launched(ControlPlane& plane) {
   return [&plane](const CallContext&, const Json& input) -> Accesses {
-    std::vector<ResourceAccess> accesses{access_to_new(plane, "instance", input), access_to_new(plane, "network-interface", input),
-                                         access_to_new(plane, "volume", input)};
+    std::vector<ResourceAccess> accesses{access_to_new(plane, "instance", input),
+                                         access_to_new(plane, "network-interface", input), access_to_new(plane, "volume", input)};
     if (const std::string image = text(input, "ImageId"); !image.empty()) {
       const auto* found = cluster_sim::find_image(image);
       accesses.push_back(access_to(plane, "image", found ? std::string(found->id) : image));
     }
-    if (const std::string subnet = text(input, "SubnetId"); !subnet.empty()) accesses.push_back(access_to(plane, "subnet", subnet));
+    if (const std::string subnet = text(input, "SubnetId"); !subnet.empty())
+      accesses.push_back(access_to(plane, "subnet", subnet));
     for (const auto& group : texts(input, "SecurityGroupIds")) accesses.push_back(access_to(plane, "security-group", group));
     auto profile = input.find("IamInstanceProfile");
     if (profile == input.end()) return accesses;
@@ -112,7 +113,11 @@ ResourcesOf launched(ControlPlane& plane) {
     const auto identities = plane.identities();
     const auto* found = identities->find_instance_profile(name);
     const auto* role = found ? identities->find_role(found->role) : nullptr;
-    if (role) accesses.push_back({.arn = role->arn, .conditions = {{"iam:PassedToService", "ec2.amazonaws.com"}}, .action = "iam:PassRole", .resource_policy = {}});
+    if (role)
+      accesses.push_back({.arn = role->arn,
+                          .conditions = {{"iam:PassedToService", "ec2.amazonaws.com"}},
+                          .action = "iam:PassRole",
+                          .resource_policy = {}});
     return accesses;
   };
 }
@@ -121,8 +126,10 @@ ResourcesOf launched(ControlPlane& plane) {
 
 api::Service make_ec2(ControlPlane& plane) {
   const auto row = [&plane](const char* name, ResourcesOf resources, Operation* operation) {
-    return api::Operation{name, std::string("ec2:") + name, std::move(resources), [&plane, operation](const CallContext& context, const Json& input) -> Outcome<Json> {
-                            if (input.value("DryRun", false)) return api::refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+    return api::Operation{name, std::string("ec2:") + name, std::move(resources),
+                          [&plane, operation](const CallContext& context, const Json& input) -> Outcome<Json> {
+                            if (input.value("DryRun", false))
+                              return api::refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
                             return operation(plane, context, input);
                           }};
   };

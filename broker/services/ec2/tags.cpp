@@ -32,11 +32,16 @@ struct Taggable {
 
 constexpr std::array kTaggable{
     Taggable{"vpc-", "vpc", [](const Cluster& c, const std::string& id) { return tags_in(c.vpcs(), id); }, edit_in<VpcId>},
-    Taggable{"subnet-", "subnet", [](const Cluster& c, const std::string& id) { return tags_in(c.subnets(), id); }, edit_in<SubnetId>},
-    Taggable{"sg-", "security-group", [](const Cluster& c, const std::string& id) { return tags_in(c.security_groups(), id); }, edit_in<SecurityGroupId>},
-    Taggable{"eni-", "network-interface", [](const Cluster& c, const std::string& id) { return tags_in(c.interfaces(), id); }, edit_in<InterfaceId>},
-    Taggable{"lt-", "launch-template", [](const Cluster& c, const std::string& id) { return tags_in(c.launch_templates(), id); }, edit_in<LaunchTemplateId>},
-    Taggable{"i-", "instance", [](const Cluster& c, const std::string& id) { return tags_in(c.instances(), id); }, edit_in<InstanceId>},
+    Taggable{"subnet-", "subnet", [](const Cluster& c, const std::string& id) { return tags_in(c.subnets(), id); },
+             edit_in<SubnetId>},
+    Taggable{"sg-", "security-group", [](const Cluster& c, const std::string& id) { return tags_in(c.security_groups(), id); },
+             edit_in<SecurityGroupId>},
+    Taggable{"eni-", "network-interface", [](const Cluster& c, const std::string& id) { return tags_in(c.interfaces(), id); },
+             edit_in<InterfaceId>},
+    Taggable{"lt-", "launch-template", [](const Cluster& c, const std::string& id) { return tags_in(c.launch_templates(), id); },
+             edit_in<LaunchTemplateId>},
+    Taggable{"i-", "instance", [](const Cluster& c, const std::string& id) { return tags_in(c.instances(), id); },
+             edit_in<InstanceId>},
 };
 
 const Taggable* taggable(std::string_view id) {
@@ -68,7 +73,9 @@ void collect(const auto& table, std::string_view type, const Json& input, Items&
                                                       : Values{};
         passes = passes && matches_any(texts(filter, "Values"), seen);
       }
-      if (passes) items.emplace_back(key.str() + "/" + tag, Json{{"ResourceId", key.str()}, {"ResourceType", type}, {"Key", tag}, {"Value", value}});
+      if (passes)
+        items.emplace_back(key.str() + "/" + tag,
+                           Json{{"ResourceId", key.str()}, {"ResourceType", type}, {"Key", tag}, {"Value", value}});
     }
   }
 }

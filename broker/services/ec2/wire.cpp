@@ -27,7 +27,8 @@ Outcome<Tags> tags_for(const Json& input, std::string_view resource_type) {
   Tags tags;
   for (const auto& specification : input.value("TagSpecifications", Json::array())) {
     if (const std::string type = text(specification, "ResourceType"); type != resource_type) {
-      return api::refuse("InvalidParameterValue", fmt::format("'{}' is not a valid taggable resource type for this operation.", type));
+      return api::refuse("InvalidParameterValue",
+                         fmt::format("'{}' is not a valid taggable resource type for this operation.", type));
     }
     for (const auto& tag : specification.value("Tags", Json::array())) tags[text(tag, "Key")] = text(tag, "Value");
   }
@@ -92,7 +93,8 @@ Outcome<Json> page(const Json& input, const char* list, Items items) {
   auto to = items.end();
   if (auto size = input.find("MaxResults"); size != input.end() && size->is_number_integer()) {
     const auto wanted = size->get<std::int64_t>();
-    if (wanted < 1) return api::refuse("InvalidParameterValue", fmt::format("Value ( {} ) for parameter maxResults is invalid.", wanted));
+    if (wanted < 1)
+      return api::refuse("InvalidParameterValue", fmt::format("Value ( {} ) for parameter maxResults is invalid.", wanted));
     if (wanted < to - from) to = from + wanted;
   }
   Json& shown = answer[list] = Json::array();

@@ -90,8 +90,8 @@ Outcome<Json> page(const Json& input, const char* list, Items items);
 // The records that were named in `ids_member` (all of them where none was) and pass the filters, as `describe` shows them.
 template <class Key, class Record, class Describe>
 Outcome<Json> describe_records(const Json& input, const char* list, const char* ids_member, const Cluster& cluster,
-                               const std::map<Key, Record>& table, std::span<const Filter<Record>> filters, const char* not_found_code,
-                               std::string_view noun, Describe describe) {
+                               const std::map<Key, Record>& table, std::span<const Filter<Record>> filters,
+                               const char* not_found_code, std::string_view noun, Describe describe) {
   if (auto checked = check_filters(input, filters); !checked) return std::unexpected(checked.error());
   const auto ids = texts(input, ids_member);
   Items items;

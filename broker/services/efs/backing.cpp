@@ -58,7 +58,7 @@ Result<std::uint64_t> measure_directory(const std::string& parent, const fuse::F
   std::uint64_t bytes = 0;
   std::set<ino_t> counted;
   for (; !failed && entries != fs::recursive_directory_iterator(); entries.increment(failed)) {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(entries->path().c_str(), &status) != 0) continue;
     if (status.st_nlink > 1 && !S_ISDIR(status.st_mode) && !counted.insert(status.st_ino).second) continue;
     bytes += static_cast<std::uint64_t>(status.st_blocks) * 512;

@@ -60,9 +60,8 @@ Outcome<Json> list_tags(const Parts& parts, const Json& input, const char* resou
     if (!tags) return std::unexpected(tags.error());
     std::vector<std::string> keys;
     for (const auto& [key, value] : **tags) keys.push_back(key);
-    return write_page(keys, input, members, [&](const std::string& key) {
-      return Json{{"Key", key}, {"Value", (*tags)->at(key)}};
-    });
+    return write_page(keys, input, members,
+                      [&](const std::string& key) { return Json{{"Key", key}, {"Value", (*tags)->at(key)}}; });
   });
 }
 

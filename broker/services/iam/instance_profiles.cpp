@@ -57,7 +57,9 @@ Outcome<Json> list_instance_profiles_for_role(ControlPlane& plane, const CallCon
 }
 
 Outcome<Json> delete_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {
-  return mutate(plane, [&](control::Control&, Identities& identities) { return done(identities.destroy_instance_profile(name_of(input))); });
+  return mutate(plane, [&](control::Control&, Identities& identities) {
+    return done(identities.destroy_instance_profile(name_of(input)));
+  });
 }
 
 Outcome<Json> add_role_to_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {

@@ -57,7 +57,8 @@ Outcome<Json> put_inline(ControlPlane& plane, const Json& input) {
     std::size_t size = counted_size(document);
     for (const auto& [name, other] : (*owner)->inline_policies) size += name == policy_name ? 0 : counted_size(other->document());
     if (size > Owners::kInlineSizeMax) {
-      return refuse("LimitExceeded", fmt::format("Maximum policy size of {} bytes exceeded for {} {}", Owners::kInlineSizeMax, Owners::kWord, (*owner)->name));
+      return refuse("LimitExceeded", fmt::format("Maximum policy size of {} bytes exceeded for {} {}", Owners::kInlineSizeMax,
+                                                 Owners::kWord, (*owner)->name));
     }
     return done(Owners::update(identities, (*owner)->name, [&](auto& record) -> Result<> {
       record.inline_policies.insert_or_assign(policy_name, *policy);
@@ -142,27 +143,56 @@ Outcome<Json> list_attached(ControlPlane& plane, const Json& input) {
   Items items;
   for (const auto& arn : (*owner)->attached_policies) {
     const auto* policy = identities->find_policy(arn);
-    if (policy && policy->path.starts_with(prefix)) items.emplace_back(arn, Json{{"PolicyName", policy->name}, {"PolicyArn", arn}});
+    if (policy && policy->path.starts_with(prefix))
+      items.emplace_back(arn, Json{{"PolicyName", policy->name}, {"PolicyArn", arn}});
   }
   return page(items, "AttachedPolicies", input);
 }
 
 }  // namespace
 
-Outcome<Json> put_role_policy(ControlPlane& plane, const CallContext&, const Json& input) { return put_inline<Roles>(plane, input); }
-Outcome<Json> get_role_policy(ControlPlane& plane, const CallContext&, const Json& input) { return get_inline<Roles>(plane, input); }
-Outcome<Json> delete_role_policy(ControlPlane& plane, const CallContext&, const Json& input) { return delete_inline<Roles>(plane, input); }
-Outcome<Json> list_role_policies(ControlPlane& plane, const CallContext&, const Json& input) { return list_inline<Roles>(plane, input); }
-Outcome<Json> attach_role_policy(ControlPlane& plane, const CallContext&, const Json& input) { return attach<Roles>(plane, input); }
-Outcome<Json> detach_role_policy(ControlPlane& plane, const CallContext&, const Json& input) { return detach<Roles>(plane, input); }
-Outcome<Json> list_attached_role_policies(ControlPlane& plane, const CallContext&, const Json& input) { return list_attached<Roles>(plane, input); }
+Outcome<Json> put_role_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return put_inline<Roles>(plane, input);
+}
+Outcome<Json> get_role_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return get_inline<Roles>(plane, input);
+}
+Outcome<Json> delete_role_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return delete_inline<Roles>(plane, input);
+}
+Outcome<Json> list_role_policies(ControlPlane& plane, const CallContext&, const Json& input) {
+  return list_inline<Roles>(plane, input);
+}
+Outcome<Json> attach_role_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return attach<Roles>(plane, input);
+}
+Outcome<Json> detach_role_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return detach<Roles>(plane, input);
+}
+Outcome<Json> list_attached_role_policies(ControlPlane& plane, const CallContext&, const Json& input) {
+  return list_attached<Roles>(plane, input);
+}
 
-Outcome<Json> put_user_policy(ControlPlane& plane, const CallContext&, const Json& input) { return put_inline<Users>(plane, input); }
-Outcome<Json> get_user_policy(ControlPlane& plane, const CallContext&, const Json& input) { return get_inline<Users>(plane, input); }
-Outcome<Json> delete_user_policy(ControlPlane& plane, const CallContext&, const Json& input) { return delete_inline<Users>(plane, input); }
-Outcome<Json> list_user_policies(ControlPlane& plane, const CallContext&, const Json& input) { return list_inline<Users>(plane, input); }
-Outcome<Json> attach_user_policy(ControlPlane& plane, const CallContext&, const Json& input) { return attach<Users>(plane, input); }
-Outcome<Json> detach_user_policy(ControlPlane& plane, const CallContext&, const Json& input) { return detach<Users>(plane, input); }
-Outcome<Json> list_attached_user_policies(ControlPlane& plane, const CallContext&, const Json& input) { return list_attached<Users>(plane, input); }
+Outcome<Json> put_user_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return put_inline<Users>(plane, input);
+}
+Outcome<Json> get_user_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return get_inline<Users>(plane, input);
+}
+Outcome<Json> delete_user_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return delete_inline<Users>(plane, input);
+}
+Outcome<Json> list_user_policies(ControlPlane& plane, const CallContext&, const Json& input) {
+  return list_inline<Users>(plane, input);
+}
+Outcome<Json> attach_user_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return attach<Users>(plane, input);
+}
+Outcome<Json> detach_user_policy(ControlPlane& plane, const CallContext&, const Json& input) {
+  return detach<Users>(plane, input);
+}
+Outcome<Json> list_attached_user_policies(ControlPlane& plane, const CallContext&, const Json& input) {
+  return list_attached<Users>(plane, input);
+}
 
 }  // namespace berth::services::iam

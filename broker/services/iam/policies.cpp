@@ -14,14 +14,16 @@ std::unexpected<api::ApiError> not_found(const std::string& arn) { return no_suc
 
 Outcome<credentials::PolicyPtr> read_document(const Json& input) {
   const auto document = input.at("PolicyDocument").get<std::string>();
-  if (counted_size(document) > kPolicySizeMax) return refuse("LimitExceeded", fmt::format("Cannot exceed quota for PolicySize: {}", kPolicySizeMax));
+  if (counted_size(document) > kPolicySizeMax)
+    return refuse("LimitExceeded", fmt::format("Cannot exceed quota for PolicySize: {}", kPolicySizeMax));
   return parse_identity_policy(document);
 }
 
 Outcome<std::string> read_arn(const Json& input) {
   auto arn = input.at("PolicyArn").get<std::string>();
   const auto parsed = parse_arn(arn);
-  if (!parsed || parsed->service != "iam" || !parsed->resource.starts_with("policy/")) return refuse("InvalidInput", "ARN " + arn + " is not valid.");
+  if (!parsed || parsed->service != "iam" || !parsed->resource.starts_with("policy/"))
+    return refuse("InvalidInput", "ARN " + arn + " is not valid.");
   return arn;
 }
 
@@ -39,7 +41,9 @@ std::unexpected<api::ApiError> no_such_version(const std::string& arn, const std
 
 Json version_json(const credentials::ManagedPolicy& policy, int number, bool whole) {
   const auto& version = policy.versions.at(number);
-  Json json = {{"VersionId", fmt::format("v{}", number)}, {"IsDefaultVersion", number == policy.default_version}, {"CreateDate", to_epoch_seconds(version.created)}};
+  Json json = {{"VersionId", fmt::format("v{}", number)},
+               {"IsDefaultVersion", number == policy.default_version},
+               {"CreateDate", to_epoch_seconds(version.created)}};
   if (whole) json["Document"] = wire_document(*version.policy);
   return json;
 }
@@ -88,7 +92,8 @@ Outcome<Json> create_policy(ControlPlane& plane, const CallContext&, const Json&
     policy.created = policy.updated = control.now;
     policy.tags = *tags;
     policy.versions.emplace(1, credentials::PolicyVersion{*document, control.now});
-    const auto arn = Arn{.service = "iam", .account = identities.account(), .resource = "policy" + policy.path + policy.name}.str();
+    const auto arn =
+        Arn{.service = "iam", .account = identities.account(), .resource = "policy" + policy.path + policy.name}.str();
     if (auto created = identities.create(std::move(policy)); !created) return std::unexpected(api_error(created.error()));
     return Json{{"Policy", to_json(identities, *identities.find_policy(arn), true)}};
   });
@@ -127,8 +132,10 @@ Outcome<Json> create_policy_version(ControlPlane& plane, const CallContext&, con
     int number = 0;
     auto made = identities.update_policy(*arn, [&](credentials::ManagedPolicy& policy) -> Result<> {
       if (policy.versions.size() >= kVersionsMax) {
-        return fail(Code::resource_exhausted,
-                    "A managed policy can have up to {} versions. Before you create a new version, you must delete an existing version.", kVersionsMax);
+        return fail(
+            Code::resource_exhausted,
+            "A managed policy can have up to {} versions. Before you create a new version, you must delete an existing version.",
+            kVersionsMax);
       }
       number = policy.next_version++;
       policy.versions.emplace(number, credentials::PolicyVersion{*document, control.now});
@@ -167,7 +174,8 @@ Outcome<Json> list_policy_versions(ControlPlane& plane, const CallContext&, cons
 
 Outcome<Json> delete_policy_version(ControlPlane& plane, const CallContext&, const Json& input) {
   return edit_version(plane, input, [](credentials::ManagedPolicy& policy, int number) -> Result<> {
-    if (number == policy.default_version) return fail(Code::failed_precondition, "Cannot delete the default version of a policy.");
+    if (number == policy.default_version)
+      return fail(Code::failed_precondition, "Cannot delete the default version of a policy.");
     policy.versions.erase(number);
     return {};
   });

@@ -5,9 +5,7 @@ namespace berth::services::iam {
 
 namespace {
 
-Json boundary_json(const std::string& arn) {
-  return {{"PermissionsBoundaryType", "Policy"}, {"PermissionsBoundaryArn", arn}};
-}
+Json boundary_json(const std::string& arn) { return {{"PermissionsBoundaryType", "Policy"}, {"PermissionsBoundaryArn", arn}}; }
 
 template <class Record>
 void add_whole(Json& json, const Record& record) {
@@ -31,7 +29,11 @@ Json to_json(const credentials::Role& role, bool whole) {
 }
 
 Json to_json(const credentials::User& user, bool whole) {
-  Json json = {{"Path", user.path}, {"UserName", user.name}, {"UserId", user.id}, {"Arn", user.arn}, {"CreateDate", to_epoch_seconds(user.created)}};
+  Json json = {{"Path", user.path},
+               {"UserName", user.name},
+               {"UserId", user.id},
+               {"Arn", user.arn},
+               {"CreateDate", to_epoch_seconds(user.created)}};
   if (whole) add_whole(json, user);
   return json;
 }

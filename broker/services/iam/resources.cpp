@@ -27,16 +27,19 @@ void add_request_keys(ResourceAccess& access, const Json& input) {
   if (input.contains("TagKeys")) {
     for (const auto& key : input["TagKeys"]) access.conditions.emplace("aws:TagKeys", key.get<std::string>());
   }
-  if (input.contains("PermissionsBoundary")) access.conditions.emplace("iam:PermissionsBoundary", input["PermissionsBoundary"].get<std::string>());
+  if (input.contains("PermissionsBoundary"))
+    access.conditions.emplace("iam:PermissionsBoundary", input["PermissionsBoundary"].get<std::string>());
   if (input.contains("PolicyArn")) access.conditions.emplace("iam:PolicyARN", input["PolicyArn"].get<std::string>());
 }
 
 // The record's ARN and tags; what is not there yet has the ARN that it would get.
 template <class Record>
-ResourceAccess access_to(const Record* record, const Identities& identities, std::string_view type, const std::string& name, const Json& input) {
+ResourceAccess access_to(const Record* record, const Identities& identities, std::string_view type, const std::string& name,
+                         const Json& input) {
   ResourceAccess access;
   const auto path = input.value("Path", "/");
-  access.arn = record ? record->arn : Arn{.service = "iam", .account = identities.account(), .resource = std::string(type) + path + name}.str();
+  access.arn = record ? record->arn
+                      : Arn{.service = "iam", .account = identities.account(), .resource = std::string(type) + path + name}.str();
   if (record) {
     for (const auto& [key, value] : record->tags) {
       access.conditions.emplace("aws:ResourceTag/" + key, value);
@@ -66,7 +69,9 @@ ResourceAccess profile_access(const Identities& identities, const Json& input) {
 }  // namespace
 
 api::ResourcesOf role_resource(control::ControlPlane& plane) {
-  return [&plane](const CallContext&, const Json& input) -> Resources { return std::vector{role_access(*plane.identities(), input)}; };
+  return [&plane](const CallContext&, const Json& input) -> Resources {
+    return std::vector{role_access(*plane.identities(), input)};
+  };
 }
 
 api::ResourcesOf user_resource(control::ControlPlane& plane) {
@@ -91,7 +96,9 @@ api::ResourcesOf policy_resource(control::ControlPlane& plane) {
 }
 
 api::ResourcesOf instance_profile_resource(control::ControlPlane& plane) {
-  return [&plane](const CallContext&, const Json& input) -> Resources { return std::vector{profile_access(*plane.identities(), input)}; };
+  return [&plane](const CallContext&, const Json& input) -> Resources {
+    return std::vector{profile_access(*plane.identities(), input)};
+  };
 }
 
 api::ResourcesOf profile_and_passed_role(control::ControlPlane& plane) {

@@ -73,7 +73,8 @@ Outcome<Json> update_role(ControlPlane& plane, const CallContext&, const Json& i
   return mutate(plane, [&](control::Control&, Identities& identities) {
     return done(identities.update_role(name_of(input), [&](credentials::Role& role) -> Result<> {
       if (input.contains("Description")) role.description = input["Description"];
-      if (input.contains("MaxSessionDuration")) role.max_session_duration = std::chrono::seconds(input["MaxSessionDuration"].get<int>());
+      if (input.contains("MaxSessionDuration"))
+        role.max_session_duration = std::chrono::seconds(input["MaxSessionDuration"].get<int>());
       return {};
     }));
   });
@@ -140,7 +141,8 @@ Outcome<Json> put_role_permissions_boundary(ControlPlane& plane, const CallConte
 Outcome<Json> delete_role_permissions_boundary(ControlPlane& plane, const CallContext&, const Json& input) {
   return mutate(plane, [&](control::Control&, Identities& identities) {
     return done(identities.update_role(name_of(input), [&](credentials::Role& role) -> Result<> {
-      if (role.permissions_boundary.empty()) return fail(Code::not_found, "Permissions boundary for role {} cannot be found.", role.name);
+      if (role.permissions_boundary.empty())
+        return fail(Code::not_found, "Permissions boundary for role {} cannot be found.", role.name);
       role.permissions_boundary.clear();
       return {};
     }));

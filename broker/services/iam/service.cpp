@@ -14,8 +14,9 @@ api::Service make_iam(ControlPlane& plane) {
   const auto profile = instance_profile_resource(plane);
   const auto any = api::any_resource();
   const auto row = [&plane](const char* name, const api::ResourcesOf& resources, Operation* operation) {
-    return api::Operation{name, std::string("iam:") + name, resources,
-                          [&plane, operation](const CallContext& context, const Json& input) { return operation(plane, context, input); }};
+    return api::Operation{
+        name, std::string("iam:") + name, resources,
+        [&plane, operation](const CallContext& context, const Json& input) { return operation(plane, context, input); }};
   };
   return {
       .model = "iam",

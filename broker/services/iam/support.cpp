@@ -51,7 +51,8 @@ Outcome<Json> done(const Result<>& result) {
 }
 
 std::size_t counted_size(std::string_view document) {
-  return static_cast<std::size_t>(std::ranges::count_if(document, [](char c) { return c != ' ' && c != '\t' && c != '\n' && c != '\r'; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(document, [](char c) { return c != ' ' && c != '\t' && c != '\n' && c != '\r'; }));
 }
 
 Outcome<credentials::PolicyPtr> parse_identity_policy(const std::string& document) {
@@ -65,7 +66,8 @@ Outcome<credentials::PolicyPtr> parse_trust_policy(const Identities& identities,
   if (!policy) return refuse("MalformedPolicyDocument", policy.error().message);
   for (const auto& statement : (*policy)->statements()) {
     for (const auto& entry : statement.principals) {
-      if (!exists(identities, entry)) return refuse("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"" + entry.text + "\"");
+      if (!exists(identities, entry))
+        return refuse("MalformedPolicyDocument", "Invalid principal in policy: \"AWS\":\"" + entry.text + "\"");
     }
   }
   return *std::move(policy);
@@ -102,7 +104,8 @@ Json tags_json(const credentials::Tags& tags) {
 
 Outcome<std::string> read_boundary(const Identities& identities, const Json& input) {
   const auto arn = input.value("PermissionsBoundary", "");
-  if (!arn.empty() && !identities.find_policy(arn)) return no_such_entity("Scope ARN: " + arn + " does not exist or is not attachable.");
+  if (!arn.empty() && !identities.find_policy(arn))
+    return no_such_entity("Scope ARN: " + arn + " does not exist or is not attachable.");
   return arn;
 }
 

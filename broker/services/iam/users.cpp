@@ -18,7 +18,10 @@ Outcome<std::string> user_name(const CallContext& context, const Json& input) {
 }
 
 Json key_json(const credentials::User& user, const credentials::AccessKey& key) {
-  return {{"UserName", user.name}, {"AccessKeyId", key.id}, {"Status", key.active ? "Active" : "Inactive"}, {"CreateDate", to_epoch_seconds(key.created)}};
+  return {{"UserName", user.name},
+          {"AccessKeyId", key.id},
+          {"Status", key.active ? "Active" : "Inactive"},
+          {"CreateDate", to_epoch_seconds(key.created)}};
 }
 
 // Changes one key of a user: edit(user, key id).
@@ -118,7 +121,8 @@ Outcome<Json> list_access_keys(ControlPlane& plane, const CallContext& context, 
 
 Outcome<Json> update_access_key(ControlPlane& plane, const CallContext& context, const Json& input) {
   const bool active = input.at("Status") == "Active";
-  return edit_key(plane, context, input, [active](credentials::User& user, const std::string& id) { user.access_keys.at(id).active = active; });
+  return edit_key(plane, context, input,
+                  [active](credentials::User& user, const std::string& id) { user.access_keys.at(id).active = active; });
 }
 
 Outcome<Json> delete_access_key(ControlPlane& plane, const CallContext& context, const Json& input) {

@@ -69,7 +69,8 @@ Outcome<Narrowing> read_narrowing(const Identities& identities, const Json& inpu
     narrowing.bytes += key.size() + narrowing.tags[key].size();
   }
   if (narrowing.bytes > kPackedBytesMax) {
-    return refuse("PackedPolicyTooLarge", fmt::format("PackedPolicySize: {} percent of the allowed size", narrowing.bytes * 100 / kPackedBytesMax));
+    return refuse("PackedPolicyTooLarge",
+                  fmt::format("PackedPolicySize: {} percent of the allowed size", narrowing.bytes * 100 / kPackedBytesMax));
   }
   return narrowing;
 }
@@ -77,7 +78,8 @@ Outcome<Narrowing> read_narrowing(const Identities& identities, const Json& inpu
 Outcome<std::chrono::seconds> read_duration(const credentials::Role& role, const CallContext& context, const Json& input) {
   const std::chrono::seconds wanted(input.value("DurationSeconds", 3600));
   if (context.caller.kind == credentials::Principal::Kind::assumed_role && wanted > kChainedSessionMax) {
-    return refuse("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
+    return refuse("ValidationError",
+                  "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
   }
   if (wanted > role.max_session_duration) {
     return refuse("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
@@ -86,7 +88,8 @@ Outcome<std::chrono::seconds> read_duration(const credentials::Role& role, const
 }
 
 // A role that does not exist answers as one that may not be assumed: who may not look learns nothing.
-Outcome<const credentials::Role*> authorized_role(const Identities& identities, const CallContext& context, const Json& input, const Narrowing& narrowing) {
+Outcome<const credentials::Role*> authorized_role(const Identities& identities, const CallContext& context, const Json& input,
+                                                  const Narrowing& narrowing) {
   credentials::AssumeRoleRequest request;
   request.principal = context.caller;
   request.role_arn = input.at("RoleArn");
@@ -96,13 +99,15 @@ Outcome<const credentials::Role*> authorized_role(const Identities& identities, 
   const auto decision = credentials::authorize_assume_role(identities, request);
   if (decision.allowed()) return identities.find_role_by_arn(request.role_arn);
   // AWS says no more than this to whoever may not: the trust policy is not theirs to read.
-  return refuse("AccessDenied", fmt::format("User: {} is not authorized to perform: sts:AssumeRole on resource: {}", context.caller.arn, request.role_arn));
+  return refuse("AccessDenied", fmt::format("User: {} is not authorized to perform: sts:AssumeRole on resource: {}",
+                                            context.caller.arn, request.role_arn));
 }
 
 Outcome<Json> check_arn(const Json& input) {
   const auto text = input.at("RoleArn").get<std::string>();
   const auto arn = parse_arn(text);
-  if (!arn || arn->service != "iam" || !arn->resource.starts_with("role/")) return refuse("ValidationError", text + " is invalid");
+  if (!arn || arn->service != "iam" || !arn->resource.starts_with("role/"))
+    return refuse("ValidationError", text + " is invalid");
   return Json::object();
 }
 

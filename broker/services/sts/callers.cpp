@@ -26,7 +26,8 @@ Outcome<Json> get_session_token(const Parts& parts, const CallContext& context, 
   for (const auto* member : {"SerialNumber", "TokenCode"}) {
     if (input.contains(member)) return refuse("ValidationError", fmt::format("{} is not built in Berth yet", member));
   }
-  const bool long_term = context.caller.kind == credentials::Principal::Kind::user && context.caller.access_key_id.starts_with("AKIA");
+  const bool long_term =
+      context.caller.kind == credentials::Principal::Kind::user && context.caller.access_key_id.starts_with("AKIA");
   if (!long_term) return refuse("AccessDenied", "Cannot call GetSessionToken with session credentials");
   const std::chrono::seconds duration(input.value("DurationSeconds", kSessionDefaultSeconds));
   return Json{{"Credentials", credentials_json(parts.tokens.issue(context.caller, duration, context.now, parts.random))}};
@@ -36,7 +37,8 @@ Outcome<Json> get_session_token(const Parts& parts, const CallContext& context, 
 Outcome<Json> get_access_key_info(const Parts& parts, const CallContext& context, const Json& input) {
   const auto id = input.at("AccessKeyId").get<std::string>();
   const bool own = id == context.caller.access_key_id;
-  if (!own && !parts.plane.identities()->find_access_key(id)) return refuse("ValidationError", "The Access Key with id " + id + " is not known to Berth");
+  if (!own && !parts.plane.identities()->find_access_key(id))
+    return refuse("ValidationError", "The Access Key with id " + id + " is not known to Berth");
   return Json{{"Account", parts.plane.account()}};
 }
 

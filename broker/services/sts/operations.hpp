@@ -23,7 +23,7 @@ struct Parts {
 
 using Operation = Outcome<Json>(const Parts&, const CallContext&, const Json&);
 
-Operation assume_role;                                                // assume_role.cpp
+Operation assume_role;                                                  // assume_role.cpp
 Operation get_caller_identity, get_session_token, get_access_key_info;  // callers.cpp
 
 // The role, with its trust policy as the resource's policy: a trust policy that names the caller needs no other permission.

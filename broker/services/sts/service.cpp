@@ -9,8 +9,9 @@ namespace berth::services::sts {
 api::Service make_sts(control::ControlPlane& plane, const credentials::SessionTokens& tokens, Random& random) {
   const Parts parts{plane, tokens, random};
   const auto row = [&parts](const char* name, const api::ResourcesOf& resources, Operation* operation) {
-    return api::Operation{name, std::string("sts:") + name, resources,
-                          [parts, operation](const CallContext& context, const Json& input) { return operation(parts, context, input); }};
+    return api::Operation{
+        name, std::string("sts:") + name, resources,
+        [parts, operation](const CallContext& context, const Json& input) { return operation(parts, context, input); }};
   };
   const auto role = [parts](const CallContext& context, const Json& input) { return assumed_role(parts, context, input); };
   // Whoever has valid credentials may ask who they are, even against a Deny.

@@ -22,7 +22,8 @@ TEST(Arn, TakesApartAndPutsTogether) {
 }
 
 TEST(Arn, RefusesAnythingWithFewerThanSixParts) {
-  for (const char* bad : {"", "arn", "arn:aws:ecs", "arn:aws:ecs:r:1", "arn:aws:ecs:r:1:", "urn:aws:ecs:r:1:x", "arn::ecs:r:1:x"}) {
+  for (const char* bad :
+       {"", "arn", "arn:aws:ecs", "arn:aws:ecs:r:1", "arn:aws:ecs:r:1:", "urn:aws:ecs:r:1:x", "arn::ecs:r:1:x"}) {
     EXPECT_FALSE(parse_arn(bad)) << bad;
   }
 }
@@ -37,7 +38,8 @@ TEST(Time, PrintsAndReadsBothForms) {
 }
 
 TEST(Time, RefusesDatesThatAreNotDates) {
-  for (const char* bad : {"", "2015-02-30T00:00:00Z", "2015-08-30", "20150830T1236Z", "2015-08-30T24:00:00Z", "2015-08-30T12:36:00"}) {
+  for (const char* bad :
+       {"", "2015-02-30T00:00:00Z", "2015-08-30", "20150830T1236Z", "2015-08-30T24:00:00Z", "2015-08-30T12:36:00"}) {
     EXPECT_FALSE(parse_time(bad)) << bad;
   }
 }

@@ -28,7 +28,10 @@ class Cloud : public ::testing::Test {
     const InstanceType& found = *find_instance_type(type);
     return cluster
         .register_container_instance(now, random,
-                                     {.cluster = ecs, .instance = id, .cpu = static_cast<int>(found.vcpus) * 1024, .memory_mib = static_cast<int>(found.memory_mib)})
+                                     {.cluster = ecs,
+                                      .instance = id,
+                                      .cpu = static_cast<int>(found.vcpus) * 1024,
+                                      .memory_mib = static_cast<int>(found.memory_mib)})
         .value();
   }
 

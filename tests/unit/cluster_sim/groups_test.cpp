@@ -41,7 +41,8 @@ TEST_F(Groups, TwoSpotPoolsGiveOneOfEachTypeInEachZone) {
   group.on_demand_percentage = 0;
   group.spot_pools = 2;
   ASSERT_TRUE(cluster.create_group(now, random, group));
-  EXPECT_EQ(live(), (std::vector<std::string>{"us-east-1a m5.large", "us-east-1a t2.medium", "us-east-1b m5.large", "us-east-1b t2.medium"}));
+  EXPECT_EQ(live(), (std::vector<std::string>{"us-east-1a m5.large", "us-east-1a t2.medium", "us-east-1b m5.large",
+                                              "us-east-1b t2.medium"}));
   const auto effects = cluster.take_effects();
   EXPECT_EQ(std::ranges::count_if(effects, [](const Effect& e) { return std::holds_alternative<BootInstance>(e); }), 4);
 }

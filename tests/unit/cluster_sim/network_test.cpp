@@ -7,7 +7,8 @@ using Network = Cloud;
 
 TEST(Cidr, ReadsBlocksAndRefusesWhatIsNone) {
   EXPECT_EQ(parse_cidr("10.0.1.0/24")->str(), "10.0.1.0/24");
-  for (const char* wrong : {"10.0.1.1/24", "10.0.1.0", "10.0.1.0/33", "10.0.256.0/24", "010.0.0.0/8", "10.0.1.0/24 ", "", "10.0.1/24", "-1.0.0.0/8"}) {
+  for (const char* wrong : {"10.0.1.1/24", "10.0.1.0", "10.0.1.0/33", "10.0.256.0/24", "010.0.0.0/8", "10.0.1.0/24 ", "",
+                            "10.0.1/24", "-1.0.0.0/8"}) {
     EXPECT_FALSE(parse_cidr(wrong)) << wrong;
   }
 }
@@ -33,7 +34,8 @@ TEST_F(Network, AddressesBeginBehindTheFourThatAwsKeepsAndEndBeforeTheLast) {
   EXPECT_EQ(none_left.error().code, Code::resource_exhausted);
 
   ASSERT_TRUE(cluster.delete_interface(made[3]));
-  EXPECT_EQ(address_text(cluster.interfaces().at(cluster.create_interface(random, tiny, 0, {}, "", "", {}).value()).address), "10.0.9.7");
+  EXPECT_EQ(address_text(cluster.interfaces().at(cluster.create_interface(random, tiny, 0, {}, "", "", {}).value()).address),
+            "10.0.9.7");
 }
 
 TEST_F(Network, AnAddressThatIsAskedForMustBeFreeAndUsable) {
@@ -49,10 +51,14 @@ TEST_F(Network, AnAddressThatIsAskedForMustBeFreeAndUsable) {
 }
 
 TEST_F(Network, SubnetsMustFitTheirVpcAndNotOverlap) {
-  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.0.1.128/25"), {}).error().code, Code::already_exists);
-  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.1.0.0/24"), {}).error().code, Code::invalid_argument);
-  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1z", *parse_cidr("10.0.3.0/24"), {}).error().code, Code::invalid_argument);
-  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.0.3.0/29"), {}).error().code, Code::invalid_argument);
+  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.0.1.128/25"), {}).error().code,
+            Code::already_exists);
+  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.1.0.0/24"), {}).error().code,
+            Code::invalid_argument);
+  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1z", *parse_cidr("10.0.3.0/24"), {}).error().code,
+            Code::invalid_argument);
+  EXPECT_EQ(cluster.create_subnet(random, vpc, "us-east-1a", *parse_cidr("10.0.3.0/29"), {}).error().code,
+            Code::invalid_argument);
 }
 
 TEST_F(Network, NothingGoesWhileSomethingHangsOnIt) {

@@ -9,12 +9,28 @@ using Placement = Cloud;
 using Kind = PlacementStrategy::Kind;
 
 TEST(FargateSizes, AreThoseOfTheTable) {
-  for (const auto& [cpu, memory] : std::vector<std::pair<int, int>>{{256, 512}, {256, 2048}, {512, 1024}, {1024, 8192}, {2048, 16384}, {4096, 30720},
-                                                                    {8192, 61440}, {8192, 20480}, {16384, 122880}, {16384, 40960}}) {
+  for (const auto& [cpu, memory] : std::vector<std::pair<int, int>>{{256, 512},
+                                                                    {256, 2048},
+                                                                    {512, 1024},
+                                                                    {1024, 8192},
+                                                                    {2048, 16384},
+                                                                    {4096, 30720},
+                                                                    {8192, 61440},
+                                                                    {8192, 20480},
+                                                                    {16384, 122880},
+                                                                    {16384, 40960}}) {
     EXPECT_TRUE(fargate_size_valid(cpu, memory)) << cpu << " " << memory;
   }
-  for (const auto& [cpu, memory] : std::vector<std::pair<int, int>>{{256, 4096}, {256, 1536}, {512, 512}, {1024, 1024}, {1024, 9216}, {2048, 4000},
-                                                                    {8192, 17408}, {16384, 33792}, {300, 512}, {0, 0}}) {
+  for (const auto& [cpu, memory] : std::vector<std::pair<int, int>>{{256, 4096},
+                                                                    {256, 1536},
+                                                                    {512, 512},
+                                                                    {1024, 1024},
+                                                                    {1024, 9216},
+                                                                    {2048, 4000},
+                                                                    {8192, 17408},
+                                                                    {16384, 33792},
+                                                                    {300, 512},
+                                                                    {0, 0}}) {
     EXPECT_FALSE(fargate_size_valid(cpu, memory)) << cpu << " " << memory;
   }
 }

@@ -72,13 +72,15 @@ TEST(Query, CombinesWithAndBindingCloserThanOr) {
   EXPECT_TRUE(holds("attribute:stack == prod or attribute:stack == test and runningTasksCount == 99"));
   EXPECT_FALSE(holds("(attribute:stack == prod or attribute:stack == test) and runningTasksCount == 99"));
   EXPECT_TRUE(holds("not(attribute:stack == test) && !(task:group == service:none)"));
-  EXPECT_TRUE(holds("(attribute:ecs.instance-type =~ m5.* or attribute:ecs.instance-type =~ t3.*) and attribute:stack == \"prod\""));
+  EXPECT_TRUE(
+      holds("(attribute:ecs.instance-type =~ m5.* or attribute:ecs.instance-type =~ t3.*) and attribute:stack == \"prod\""));
 }
 
 TEST(Query, RefusesWhatItCannotRead) {
-  for (const char* text : {"", "attribute:", "attribute:x", "attribute:x ==", "attribute:x == a b", "nonsense == 1", "(attribute:x exists", "attribute:x in [a",
-                           "attribute:x in [a,]", "attribute:x =~ [", "attribute:x == 'a", "and", "attribute:x == a and", "runningTasksCount > many",
-                           "registeredAt > yesterday", "attribute:x exists)", "attribute:x === a"}) {
+  for (const char* text :
+       {"", "attribute:", "attribute:x", "attribute:x ==", "attribute:x == a b", "nonsense == 1", "(attribute:x exists",
+        "attribute:x in [a", "attribute:x in [a,]", "attribute:x =~ [", "attribute:x == 'a", "and", "attribute:x == a and",
+        "runningTasksCount > many", "registeredAt > yesterday", "attribute:x exists)", "attribute:x === a"}) {
     const auto parsed = Query::parse(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code, Code::invalid_argument);

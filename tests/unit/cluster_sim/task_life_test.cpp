@@ -166,7 +166,8 @@ TEST_F(TaskLife, StoppedTasksAreForgottenAfterTheRetention) {
 }
 
 TEST_F(TaskLife, AClusterInUseIsNotDeleted) {
-  EXPECT_EQ(cluster.delete_cluster(ecs).error().message, "The Cluster cannot be deleted while Container Instances are active or draining.");
+  EXPECT_EQ(cluster.delete_cluster(ecs).error().message,
+            "The Cluster cannot be deleted while Container Instances are active or draining.");
   ASSERT_TRUE(cluster.deregister_container_instance(now, instance, true));
   EXPECT_EQ(cluster.delete_cluster(ecs).error().message, "The Cluster cannot be deleted while Tasks are active.");
   report(TaskGone{});

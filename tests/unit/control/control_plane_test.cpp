@@ -166,7 +166,8 @@ TEST_F(ControlPlaneTest, ACallThatChangesNothingWaitsForWhatItMayHaveSeen) {
   const auto plane = start();
   store_->hold();
   plane->apply([](Control& c) { c.documents.put("k", "a", "1"); });
-  auto call = std::async(std::launch::async, [&] { return plane->with([](Control& c) { return c.documents.find("k", "a") != nullptr; }); });
+  auto call = std::async(std::launch::async,
+                         [&] { return plane->with([](Control& c) { return c.documents.find("k", "a") != nullptr; }); });
   store_->wait_for_waiter();
   EXPECT_EQ(call.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
   store_->release();
@@ -193,9 +194,8 @@ TEST_F(ControlPlaneTest, EffectsComeAfterTheDiskAndInOrder) {
 TEST_F(ControlPlaneTest, EffectsOfManyThreadsComeInTheOrderOfTheDecisions) {
   const auto plane = start();
   std::vector<cluster_sim::InstanceId> decided, booted;
-  plane->deliver_effects_to([&](const cluster_sim::Effect& effect) {
-    booted.push_back(std::get<cluster_sim::BootInstance>(effect).instance);
-  });
+  plane->deliver_effects_to(
+      [&](const cluster_sim::Effect& effect) { booted.push_back(std::get<cluster_sim::BootInstance>(effect).instance); });
   std::vector<std::jthread> threads;
   for (int thread = 0; thread < 8; ++thread) {
     threads.emplace_back([&] {
@@ -229,7 +229,10 @@ TEST_F(ControlPlaneTest, AStoreThatCantBeWrittenRefusesBeforeAnythingChanges) {
   ASSERT_FALSE(first);
   EXPECT_EQ(first.error().code, Code::unavailable);
   bool ran = false;
-  const auto second = plane->with([&](Control&) -> Outcome<int> { ran = true; return 1; });
+  const auto second = plane->with([&](Control&) -> Outcome<int> {
+    ran = true;
+    return 1;
+  });
   EXPECT_EQ(second.error().code, "ServiceUnavailable");
   EXPECT_FALSE(ran);
   EXPECT_EQ(plane->apply([](Control&) { return 1; }), 1) << "what happened outside is taken note of all the same";
@@ -253,9 +256,10 @@ TEST_F(ControlPlaneTest, EffectsWaitForAStoreThatFailed) {
 TEST_F(ControlPlaneTest, AFunctionThatThrowsLeavesItsChangesToTheNextDecision) {
   const auto plane = start();
   EXPECT_THROW(static_cast<void>(plane->with([](Control& c) {
-    c.documents.put("k", "a", "1");
-    throw std::runtime_error{"oh"};
-  })), std::runtime_error);
+                 c.documents.put("k", "a", "1");
+                 throw std::runtime_error{"oh"};
+               })),
+               std::runtime_error);
   EXPECT_TRUE(plane->with([](Control&) {}));
   EXPECT_TRUE(disk_.contains({"document/k", "a"}));
 }

@@ -26,12 +26,16 @@ class AssumeRole : public World {
   Decision ask_as_ann(const Role& role) const { return ask(role, user("ann")); }
 };
 
-constexpr std::string_view kMayAssume = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}})";
-constexpr std::string_view kMayNot = R"({"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}})";
+constexpr std::string_view kMayAssume =
+    R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}})";
+constexpr std::string_view kMayNot =
+    R"({"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Resource":"*"}})";
 constexpr std::string_view kAnn = R"({"AWS":"arn:aws:iam::123456789012:user/ann"})";
 constexpr std::string_view kAccountRoot = R"({"AWS":"arn:aws:iam::123456789012:root"})";
 
-TEST_F(AssumeRole, WhomTheTrustPolicyNamesNeedsNoIdentityPolicy) { EXPECT_TRUE(ask_as_ann(add_role("r", trust(kAnn))).allowed()); }
+TEST_F(AssumeRole, WhomTheTrustPolicyNamesNeedsNoIdentityPolicy) {
+  EXPECT_TRUE(ask_as_ann(add_role("r", trust(kAnn))).allowed());
+}
 
 TEST_F(AssumeRole, WhomItNamesByTheAccountNeedsOne) {
   const auto& role = add_role("r", trust(kAccountRoot));
@@ -59,8 +63,10 @@ TEST_F(AssumeRole, AnIdentityPolicysDenyBeatsTheTrustPolicy) {
 }
 
 TEST_F(AssumeRole, ATrustPolicysDenyBeatsItsAllow) {
-  const auto& role = add_role("r", policy(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"},
-    {"Sid":"NotAnn","Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123456789012:user/ann"},"Action":"sts:AssumeRole"}]})", PolicyKind::trust));
+  const auto& role =
+      add_role("r", policy(R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"},
+    {"Sid":"NotAnn","Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123456789012:user/ann"},"Action":"sts:AssumeRole"}]})",
+                           PolicyKind::trust));
   const auto decision = ask_as_ann(role);
   EXPECT_EQ(decision.reason, Decision::Reason::explicitly_denied);
   EXPECT_EQ(decision.determining.at(0).sid, "NotAnn");
@@ -86,8 +92,10 @@ TEST_F(AssumeRole, ARoleNamesARoleAndOneOfItsSessions) {
 }
 
 TEST_F(AssumeRole, AnExternalIdMustBeTheOneAskedFor) {
-  const auto& role = add_role("r", policy(R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole",
-    "Condition":{"StringEquals":{"sts:ExternalId":"x1"}}}})", PolicyKind::trust));
+  const auto& role =
+      add_role("r", policy(R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole",
+    "Condition":{"StringEquals":{"sts:ExternalId":"x1"}}}})",
+                           PolicyKind::trust));
   EXPECT_FALSE(ask(role, user("ann")).allowed());
   EXPECT_FALSE(ask(role, user("ann"), {{"sts:ExternalId", "x2"}}).allowed());
   EXPECT_TRUE(ask(role, user("ann"), {{"sts:ExternalId", "x1"}}).allowed());
@@ -95,7 +103,11 @@ TEST_F(AssumeRole, AnExternalIdMustBeTheOneAskedFor) {
 
 TEST_F(AssumeRole, TagsNeedTagSession) {
   EXPECT_FALSE(ask(add_role("r", trust(kAnn)), user("ann"), {}, {{"team", "red"}}).allowed());
-  const auto& open = add_role("open", policy(R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","sts:TagSession"]}})", PolicyKind::trust));
+  const auto& open = add_role(
+      "open",
+      policy(
+          R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","sts:TagSession"]}})",
+          PolicyKind::trust));
   EXPECT_TRUE(ask(open, user("ann"), {}, {{"team", "red"}}).allowed());
 }
 
@@ -105,7 +117,8 @@ TEST_F(AssumeRole, ARoleThatIsNotThereIsDenied) {
 
 TEST_F(AssumeRole, ATaskGetsItsRolesSessionAndATokenThatSaysSo) {
   const auto& role = add_role("r", trust(R"({"Service":"ecs-tasks.amazonaws.com"})"));
-  const auto got = assume_role_as_service(identities, tokens, "ecs-tasks.amazonaws.com", role.arn, "t1", std::chrono::hours(6), kNow, random, {{"task", "t1"}});
+  const auto got = assume_role_as_service(identities, tokens, "ecs-tasks.amazonaws.com", role.arn, "t1", std::chrono::hours(6),
+                                          kNow, random, {{"task", "t1"}});
   ASSERT_TRUE(got) << got.error().message;
   const auto session = tokens.open(got->token, kNow);
   ASSERT_TRUE(session);
@@ -116,7 +129,8 @@ TEST_F(AssumeRole, ATaskGetsItsRolesSessionAndATokenThatSaysSo) {
 TEST_F(AssumeRole, ATaskIsToldWhyItGetsNoSession) {
   const auto& role = add_role("r", trust(R"({"Service":"ec2.amazonaws.com"})"));
   const auto ask_for = [&](const std::string& arn) {
-    return assume_role_as_service(identities, tokens, "ecs-tasks.amazonaws.com", arn, "t1", std::chrono::hours(6), kNow, random).error();
+    return assume_role_as_service(identities, tokens, "ecs-tasks.amazonaws.com", arn, "t1", std::chrono::hours(6), kNow, random)
+        .error();
   };
   EXPECT_EQ(ask_for(role.arn).code, Code::permission_denied);
   EXPECT_EQ(ask_for(role.arn + "x").code, Code::not_found);

@@ -24,7 +24,8 @@ class Authenticate : public World {
 
   // A signed request to ECS; `change` may spoil it.
   template <class Change>
-  Signed<Authenticated> call(const SigningCredentials& credentials, TimePoint now, const Change& change, VerifyOptions options = {}) const {
+  Signed<Authenticated> call(const SigningCredentials& credentials, TimePoint now, const Change& change,
+                             VerifyOptions options = {}) const {
     HeaderList headers = {{"Host", "127.0.0.1:4580"}, {"X-Amz-Target", "AmazonEC2ContainerServiceV20141113.ListClusters"}};
     SignedRequest request{"POST", "/", "", headers, "{}", std::nullopt};
     const auto added = sign(request, credentials, {"us-east-1", "ecs"}, kNow);
@@ -107,14 +108,16 @@ TEST_F(Authenticate, ARequestOfSixteenMinutesAgoHasExpired) {
   EXPECT_TRUE(call(administrator(), kNow + minutes(15)));
   const auto late = call(administrator(), kNow + minutes(16));
   EXPECT_EQ(code_of(late), SignatureErrorCode::request_expired);
-  EXPECT_EQ(late.error().message, "Signature expired: 20261123T051502Z is now earlier than 20261123T051602Z (20261123T053102Z - 15 min.)");
+  EXPECT_EQ(late.error().message,
+            "Signature expired: 20261123T051502Z is now earlier than 20261123T051602Z (20261123T053102Z - 15 min.)");
 }
 
 TEST_F(Authenticate, ARequestFromTheFutureIsNotYetCurrent) {
   EXPECT_TRUE(call(administrator(), kNow - minutes(15)));
   const auto early = call(administrator(), kNow - minutes(16));
   EXPECT_EQ(code_of(early), SignatureErrorCode::request_expired);
-  EXPECT_TRUE(early.error().message.starts_with("Signature not yet current: 20261123T051502Z is still later than 20261123T051402Z"));
+  EXPECT_TRUE(
+      early.error().message.starts_with("Signature not yet current: 20261123T051502Z is still later than 20261123T051402Z"));
 }
 
 TEST_F(Authenticate, AnUnsignedHeaderOfAwsIsRefused) {
@@ -157,18 +160,23 @@ TEST_F(Authenticate, EveryMalformedAuthorizationHeaderSaysWhatIsWrong) {
       {"none", "", SignatureErrorCode::missing_authentication_token, "Request is missing Authentication Token"},
       {"another algorithm", "AWS4-HMAC-SHA1 Credential=a", incomplete, "Unsupported AWS 'algorithm'"},
       {"bearer", "Bearer x", incomplete, "Unsupported AWS 'algorithm': 'Bearer'"},
-      {"nothing behind it", "AWS4-HMAC-SHA256", incomplete, "requires 'Credential' parameter. Authorization header requires 'Signature'"},
-      {"no signature", "AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws4_request, SignedHeaders=host", incomplete, "requires 'Signature' parameter"},
+      {"nothing behind it", "AWS4-HMAC-SHA256", incomplete,
+       "requires 'Credential' parameter. Authorization header requires 'Signature'"},
+      {"no signature", "AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws4_request, SignedHeaders=host", incomplete,
+       "requires 'Signature' parameter"},
       {"no equal sign", "AWS4-HMAC-SHA256 Credential", incomplete, "missing equal-sign"},
-      {"four parts", "AWS4-HMAC-SHA256 Credential=a/b/c/d, SignedHeaders=host, Signature=x", incomplete, "exactly 5 slash-delimited elements"},
-      {"another terminator", "AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws5, SignedHeaders=host, Signature=x", SignatureErrorCode::signature_does_not_match,
-       "valid terminator: 'aws4_request', not 'aws5'"},
+      {"four parts", "AWS4-HMAC-SHA256 Credential=a/b/c/d, SignedHeaders=host, Signature=x", incomplete,
+       "exactly 5 slash-delimited elements"},
+      {"another terminator", "AWS4-HMAC-SHA256 Credential=a/20261123/r/s/aws5, SignedHeaders=host, Signature=x",
+       SignatureErrorCode::signature_does_not_match, "valid terminator: 'aws4_request', not 'aws5'"},
   };
   for (const auto& spoilt : cases) {
     SCOPED_TRACE(spoilt.what);
     const auto who = call(administrator(), kNow, [&](HeaderList& headers) {
-      if (spoilt.header.empty()) std::erase_if(headers, [](const auto& h) { return h.first == "authorization"; });
-      else header(headers, "authorization") = spoilt.header;
+      if (spoilt.header.empty())
+        std::erase_if(headers, [](const auto& h) { return h.first == "authorization"; });
+      else
+        header(headers, "authorization") = spoilt.header;
     });
     EXPECT_EQ(code_of(who), spoilt.code);
     EXPECT_NE(who.error().message.find(spoilt.says), std::string::npos) << who.error().message;
@@ -177,7 +185,8 @@ TEST_F(Authenticate, EveryMalformedAuthorizationHeaderSaysWhatIsWrong) {
 
 TEST_F(Authenticate, ADateThatIsNotTheScopesIsRefused) {
   const auto who = call(administrator(), kNow, [](HeaderList& headers) { header(headers, "x-amz-date") = "20261122T235959Z"; });
-  EXPECT_NE(who.error().message.find("'20261123' != '20261122', from '20261122T235959Z'"), std::string::npos) << who.error().message;
+  EXPECT_NE(who.error().message.find("'20261123' != '20261122', from '20261122T235959Z'"), std::string::npos)
+      << who.error().message;
   const auto broken = call(administrator(), kNow, [](HeaderList& headers) { header(headers, "x-amz-date") = "yesterday"; });
   EXPECT_EQ(code_of(broken), SignatureErrorCode::incomplete_signature);
 }
@@ -231,7 +240,8 @@ TEST_F(Authenticate, APresignedUrlWorksUntilItExpires) {
   const auto query = presign(request, administrator(), {"us-east-1", "sts"}, kNow, minutes(1));
   request.query = query;
   EXPECT_TRUE(authenticate(identities, tokens, request, {}, kNow + minutes(1)));
-  EXPECT_EQ(code_of(authenticate(identities, tokens, request, {}, kNow + minutes(1) + seconds(1))), SignatureErrorCode::request_expired);
+  EXPECT_EQ(code_of(authenticate(identities, tokens, request, {}, kNow + minutes(1) + seconds(1))),
+            SignatureErrorCode::request_expired);
   const HeaderList both = {{"Host", "127.0.0.1:4580"}, {"Authorization", "AWS4-HMAC-SHA256 x"}};
   request.headers = both;
   EXPECT_EQ(code_of(authenticate(identities, tokens, request, {}, kNow)), SignatureErrorCode::incomplete_signature);

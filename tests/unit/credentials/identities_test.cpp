@@ -122,7 +122,13 @@ TEST_F(IdentitiesTest, AccessKeysAreFoundUntilTheyAreDeleted) {
 }
 
 TEST_F(IdentitiesTest, EveryRecordComesBackFromItsText) {
-  Role role{.name = "r", .path = "/t/", .id = "AROAX", .description = "d\xFF", .max_session_duration = std::chrono::hours(2), .created = kNow, .tags = {{"a", "b"}}};
+  Role role{.name = "r",
+            .path = "/t/",
+            .id = "AROAX",
+            .description = "d\xFF",
+            .max_session_duration = std::chrono::hours(2),
+            .created = kNow,
+            .tags = {{"a", "b"}}};
   role.trust_policy = trust("\"*\"");
   role.inline_policies["in"] = policy(kAllow);
   role.attached_policies = {"arn:aws:iam::aws:policy/AdministratorAccess"};
@@ -163,7 +169,8 @@ TEST_F(IdentitiesTest, ADeletedRecordHasNoText) {
 }
 
 TEST_F(IdentitiesTest, DamagedTextIsAnErrorThatNamesTheRecord) {
-  for (const auto* text : {"", "{", "{}", R"({"format":2})", "[]", R"({"format":1,"name":"r","path":"/","id":"x","arn":"y","created":"never","tags":{}})"}) {
+  for (const auto* text : {"", "{", "{}", R"({"format":2})", "[]",
+                           R"({"format":1,"name":"r","path":"/","id":"x","arn":"y","created":"never","tags":{}})"}) {
     const auto restored = restore(identities, kRoleKind, "r", text);
     ASSERT_FALSE(restored) << text;
     EXPECT_NE(restored.error().message.find("`iam_role` `r` is damaged"), std::string::npos) << restored.error().message;

@@ -21,7 +21,8 @@ TEST(PolicyParse, ADocumentThatIsTooLongIsRefusedUnread) {
 }
 
 TEST(PolicyParse, TheDocumentComesBackByteForByte) {
-  const std::string document = "{ \"Version\":\"2012-10-17\",\n \"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"} }";
+  const std::string document =
+      "{ \"Version\":\"2012-10-17\",\n \"Statement\":{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"} }";
   EXPECT_EQ(policy(document)->document(), document);
 }
 

@@ -65,7 +65,8 @@ TEST_F(SessionToken, NoByteOfItCanBeChanged) {
 
 TEST_F(SessionToken, CutOrForeignTextIsDamaged) {
   const auto issued = tokens.issue(principal(), hours(1), kNow, random);
-  for (const std::string& text : {std::string(), std::string("x"), std::string("AQ=="), issued.token.substr(0, 24), issued.token + "A"}) {
+  for (const std::string& text :
+       {std::string(), std::string("x"), std::string("AQ=="), issued.token.substr(0, 24), issued.token + "A"}) {
     const auto session = tokens.open(text, kNow);
     ASSERT_FALSE(session) << text;
     EXPECT_EQ(session.error(), TokenError::damaged);

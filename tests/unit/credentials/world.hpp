@@ -28,7 +28,9 @@ inline PolicyPtr trust(std::string_view principal) {
 
 class World : public ::testing::Test {
  protected:
-  World() : identities(Identities::bootstrap(kAccount, random, kNow)), tokens(SessionTokens::make_key(random)) { identities.take_changes(); }
+  World() : identities(Identities::bootstrap(kAccount, random, kNow)), tokens(SessionTokens::make_key(random)) {
+    identities.take_changes();
+  }
 
   const Role& add_role(const std::string& name, PolicyPtr trust_policy) {
     Role role;
@@ -41,7 +43,11 @@ class World : public ::testing::Test {
   }
 
   Principal user(const std::string& name) const {
-    return {.kind = Principal::Kind::user, .account = kAccount, .arn = "arn:aws:iam::" + kAccount + ":user/" + name, .unique_id = "AIDAX", .name = name};
+    return {.kind = Principal::Kind::user,
+            .account = kAccount,
+            .arn = "arn:aws:iam::" + kAccount + ":user/" + name,
+            .unique_id = "AIDAX",
+            .name = name};
   }
 
   SeededRandom random{7};

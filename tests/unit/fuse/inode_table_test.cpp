@@ -25,14 +25,12 @@ class InodeTables : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(path_); }
 
-  void make_table(MountNumber number) {
-    table_ = std::make_unique<InodeTable>(survival_, "share/1", number, cache_, coherence_);
-  }
+  void make_table(MountNumber number) { table_ = std::make_unique<InodeTable>(survival_, "share/1", number, cache_, coherence_); }
   UniqueFd opened(const std::string& name) const {
     return UniqueFd(open((path_ / name).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   }
   struct stat stat_of(const std::string& name) const {
-    struct stat attributes {};
+    struct stat attributes{};
     EXPECT_EQ(lstat((path_ / name).c_str(), &attributes), 0);
     return attributes;
   }
@@ -46,7 +44,7 @@ class InodeTables : public testing::Test {
     return name;
   }
   ino_t number_behind(Ino ino) {
-    struct stat attributes {};
+    struct stat attributes{};
     const auto reach = table_->reach(ino);
     return reach && fstat(reach->fd(), &attributes) == 0 ? attributes.st_ino : 0;
   }

@@ -14,7 +14,12 @@ struct Record {
   std::vector<int> given_up;
 
   LockWaiters::Waiter waiter(InodeKey key, MountNumber mount = 1) {
-    return {key, mount, [this] { ++attempts; return free; }, [this](int error) { given_up.push_back(error); }};
+    return {key, mount,
+            [this] {
+              ++attempts;
+              return free;
+            },
+            [this](int error) { given_up.push_back(error); }};
   }
 };
 

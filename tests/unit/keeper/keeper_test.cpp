@@ -86,34 +86,36 @@ TEST(Keeper, TwentyKillsKeepWhatIsKeptAndCloseTheRest) {
     int kept, forgotten, other;
   };
   KeeperProcess keeper{[](Survival& survival, ChildExits&) {
-    auto& memory = surviving<Memory>(survival, "memory");
-    if (memory.lives++ != survival.restarts()) return 1;
-    if (survival.restarts() == 0) {
-      memory.kept = ::eventfd(5, EFD_NONBLOCK);
-      survival.keep(memory.kept);
-    } else if (is_open(memory.forgotten) || is_open(memory.other) || !is_open(memory.kept)) {
-      return 2;
-    }
-    if (survival.restarts() == 20) {
-      std::uint64_t value = 0;
-      return ::read(memory.kept, &value, sizeof value) == sizeof value && value == 5 ? 42 : 3;
-    }
-    memory.other = ::eventfd(0, 0);
-    memory.forgotten = ::eventfd(0, 0);
-    survival.keep(memory.forgotten);
-    survival.forget(memory.forgotten);
-    die();
-  }, patient()};
+                         auto& memory = surviving<Memory>(survival, "memory");
+                         if (memory.lives++ != survival.restarts()) return 1;
+                         if (survival.restarts() == 0) {
+                           memory.kept = ::eventfd(5, EFD_NONBLOCK);
+                           survival.keep(memory.kept);
+                         } else if (is_open(memory.forgotten) || is_open(memory.other) || !is_open(memory.kept)) {
+                           return 2;
+                         }
+                         if (survival.restarts() == 20) {
+                           std::uint64_t value = 0;
+                           return ::read(memory.kept, &value, sizeof value) == sizeof value && value == 5 ? 42 : 3;
+                         }
+                         memory.other = ::eventfd(0, 0);
+                         memory.forgotten = ::eventfd(0, 0);
+                         survival.keep(memory.forgotten);
+                         survival.forget(memory.forgotten);
+                         die();
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, WhatWasOpenBeforeItStaysOpen) {
   const Pipe before;
   KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
-    if (survival.restarts() == 0) die();
-    before.write('x');
-    return 42;
-  }, patient()};
+                         if (survival.restarts() == 0) die();
+                         before.write('x');
+                         return 42;
+                       },
+                       patient()};
   EXPECT_EQ(before.read(), 'x');
   EXPECT_EQ(keeper.wait(), 42);
 }
@@ -121,13 +123,14 @@ TEST(Keeper, WhatWasOpenBeforeItStaysOpen) {
 TEST(Keeper, ANumberThatADaemonTookOverFromWhatWasOpenBeforeIsClosed) {
   Pipe before;
   KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
-    auto& number = surviving<int>(survival, "number");
-    if (survival.restarts() > 0) return is_open(number) ? 1 : 42;
-    const int other = ::eventfd(0, 0);
-    number = before.writer();
-    if (::dup2(other, number) != number) return 2;
-    die();
-  }, patient()};
+                         auto& number = surviving<int>(survival, "number");
+                         if (survival.restarts() > 0) return is_open(number) ? 1 : 42;
+                         const int other = ::eventfd(0, 0);
+                         number = before.writer();
+                         if (::dup2(other, number) != number) return 2;
+                         die();
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
@@ -136,21 +139,22 @@ TEST(Keeper, AKilledDaemonsPeersSeeTheirConnectionsEnd) {
   std::array<int, 2> names{};
   ASSERT_EQ(::pipe(names.data()), 0);
   KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
-    if (survival.restarts() > 0) {
-      ready.read();
-      return 42;
-    }
-    std::array<int, 2> connection{};
-    if (::pipe(connection.data()) != 0) return 1;
-    // The reader is a process of its own, as a client is; it holds no writing end.
-    if (::fork() == 0) {
-      ::close(connection[1]);
-      char byte = 0;
-      const char seen = ::read(connection[0], &byte, 1) == 0 ? 'e' : '?';
-      ::_exit(::write(names[1], &seen, 1) == 1 ? 0 : 1);
-    }
-    die();
-  }, patient()};
+                         if (survival.restarts() > 0) {
+                           ready.read();
+                           return 42;
+                         }
+                         std::array<int, 2> connection{};
+                         if (::pipe(connection.data()) != 0) return 1;
+                         // The reader is a process of its own, as a client is; it holds no writing end.
+                         if (::fork() == 0) {
+                           ::close(connection[1]);
+                           char byte = 0;
+                           const char seen = ::read(connection[0], &byte, 1) == 0 ? 'e' : '?';
+                           ::_exit(::write(names[1], &seen, 1) == 1 ? 0 : 1);
+                         }
+                         die();
+                       },
+                       patient()};
   char seen = 0;
   ASSERT_EQ(::read(names[0], &seen, 1), 1);
   EXPECT_EQ(seen, 'e');
@@ -164,89 +168,94 @@ TEST(Keeper, AKilledDaemonsPeersSeeTheirConnectionsEnd) {
 // descriptor has been left behind.
 TEST(Keeper, ADaemonKilledAmidItsTablesLeavesThemUsable) {
   KeeperProcess keeper{[](Survival& survival, ChildExits&) -> int {
-    for (const std::string& name : survival.regions()) {
-      const auto size = static_cast<std::size_t>(std::stoul(name));
-      const auto memory = survival.region(name, size);
-      if (!memory || survival.region(name, size + 1)) return 1;
-      survival.remove_region(name);
-    }
-    if (!survival.regions().empty()) return 2;
-    const std::size_t open = open_descriptors().size();
-    // The bound is generous for what the test runner itself has open: 200 lives would leak hundreds.
-    if (open > 40) return 3;
-    if (survival.restarts() == 200) return 42;
-    std::atomic<unsigned> rounds = 0;
-    std::thread busy{[&] {
-      for (unsigned i = 1;; ++i) {
-        const std::string name = std::to_string(1 + i % 7);
-        if (!survival.region(name, 1 + i % 7)) ::_exit(4);
-        if (i % 3 == 0) survival.remove_region(name);
-        ++rounds;
-      }
-    }};
-    while (rounds < survival.restarts() % 23) std::this_thread::yield();
-    die();
-  }, patient()};
+                         for (const std::string& name : survival.regions()) {
+                           const auto size = static_cast<std::size_t>(std::stoul(name));
+                           const auto memory = survival.region(name, size);
+                           if (!memory || survival.region(name, size + 1)) return 1;
+                           survival.remove_region(name);
+                         }
+                         if (!survival.regions().empty()) return 2;
+                         const std::size_t open = open_descriptors().size();
+                         // The bound is generous for what the test runner itself has open: 200 lives would leak hundreds.
+                         if (open > 40) return 3;
+                         if (survival.restarts() == 200) return 42;
+                         std::atomic<unsigned> rounds = 0;
+                         std::thread busy{[&] {
+                           for (unsigned i = 1;; ++i) {
+                             const std::string name = std::to_string(1 + i % 7);
+                             if (!survival.region(name, 1 + i % 7)) ::_exit(4);
+                             if (i % 3 == 0) survival.remove_region(name);
+                             ++rounds;
+                           }
+                         }};
+                         while (rounds < survival.restarts() % 23) std::this_thread::yield();
+                         die();
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, AnExitWhileTheDaemonIsDeadIsReportedToTheNext) {
   Pipe go;
   KeeperProcess keeper{[&](Survival& survival, ChildExits& exits) -> int {
-    auto& orphan = surviving<pid_t>(survival, "orphan");
-    if (survival.restarts() == 0) {
-      orphan = make_orphan(go, 7);
-      go.write('x');
-      die();
-    }
-    Exit exit;
-    exits.start();
-    exits.watch(orphan, exit.callback());
-    return exit.wait() == 7 << 8 ? 42 : 1;
-  }, patient()};
+                         auto& orphan = surviving<pid_t>(survival, "orphan");
+                         if (survival.restarts() == 0) {
+                           orphan = make_orphan(go, 7);
+                           go.write('x');
+                           die();
+                         }
+                         Exit exit;
+                         exits.start();
+                         exits.watch(orphan, exit.callback());
+                         return exit.wait() == 7 << 8 ? 42 : 1;
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, AnExitThatADeadDaemonHadHeardOfIsReportedAgain) {
   Pipe go;
   KeeperProcess keeper{[&](Survival& survival, ChildExits& exits) -> int {
-    auto& orphan = surviving<pid_t>(survival, "orphan");
-    if (survival.restarts() == 0) orphan = make_orphan(go, 7);
-    Exit exit;
-    exits.watch(orphan, exit.callback());
-    exits.start();
-    if (survival.restarts() == 0) go.write('x');
-    if (exit.wait() != 7 << 8) return 1;
-    if (survival.restarts() == 0) die();
-    return 42;
-  }, patient()};
+                         auto& orphan = surviving<pid_t>(survival, "orphan");
+                         if (survival.restarts() == 0) orphan = make_orphan(go, 7);
+                         Exit exit;
+                         exits.watch(orphan, exit.callback());
+                         exits.start();
+                         if (survival.restarts() == 0) go.write('x');
+                         if (exit.wait() != 7 << 8) return 1;
+                         if (survival.restarts() == 0) die();
+                         return 42;
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, ASignalThatEndedAnOrphanIsReported) {
   const Pipe never;
   KeeperProcess keeper{[&](Survival&, ChildExits& exits) -> int {
-    const pid_t orphan = make_orphan(never, 0);
-    Exit exit;
-    exits.start();
-    exits.watch(orphan, exit.callback());
-    ::kill(orphan, SIGKILL);
-    const int status = exit.wait();
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 42 : 1;
-  }, patient()};
+                         const pid_t orphan = make_orphan(never, 0);
+                         Exit exit;
+                         exits.start();
+                         exits.watch(orphan, exit.callback());
+                         ::kill(orphan, SIGKILL);
+                         const int status = exit.wait();
+                         return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 42 : 1;
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, AProcessThatIsGoneWithoutARecordEndsAsUnknown) {
   KeeperProcess keeper{[&](Survival&, ChildExits& exits) -> int {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(0);
-    ::waitpid(child, nullptr, 0);
-    Exit exit;
-    exits.start();
-    exits.watch(child, exit.callback());
-    return exit.wait() == kUnknownWaitStatus ? 42 : 1;
-  }, patient()};
+                         const pid_t child = ::fork();
+                         if (child == 0) ::_exit(0);
+                         ::waitpid(child, nullptr, 0);
+                         Exit exit;
+                         exits.start();
+                         exits.watch(child, exit.callback());
+                         return exit.wait() == kUnknownWaitStatus ? 42 : 1;
+                       },
+                       patient()};
   EXPECT_EQ(keeper.wait(), 42);
 }
 
@@ -285,10 +294,11 @@ TEST(Keeper, WhenItIsKilledTheDaemonIsTerminated) {
 TEST(Keeper, ASignalThatKillsTheDaemonEndsTheKeeper) {
   const Pipe news;
   KeeperProcess keeper{[&](Survival& survival, ChildExits&) -> int {
-    if (survival.restarts() > 0) return 1;
-    news.write('r');
-    for (;;) ::pause();
-  }, patient()};
+                         if (survival.restarts() > 0) return 1;
+                         news.write('r');
+                         for (;;) ::pause();
+                       },
+                       patient()};
   ASSERT_EQ(news.read(), 'r');
   ::kill(keeper.pid(), SIGINT);
   EXPECT_EQ(keeper.wait(), 128 + SIGINT);
@@ -299,9 +309,10 @@ TEST(Keeper, GivesUpOnADaemonThatKeepsDying) {
   options.restarts = {.deaths_max = 4, .at_once = 4};
   Pipe lives;
   KeeperProcess keeper{[&](Survival&, ChildExits&) -> int {
-    lives.write('x');
-    die();
-  }, options};
+                         lives.write('x');
+                         die();
+                       },
+                       options};
   EXPECT_EQ(keeper.wait(), 128 + SIGKILL);
   lives.close_writer();
   int count = 0;

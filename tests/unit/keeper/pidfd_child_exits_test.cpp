@@ -13,7 +13,8 @@ namespace {
 pid_t start_child(int code) {
   const pid_t child = ::fork();
   if (child == 0) {
-    if (code < 0) for (;;) ::pause();
+    if (code < 0)
+      for (;;) ::pause();
     ::_exit(code);
   }
   return child;
@@ -46,9 +47,8 @@ TEST(PidfdChildExits, ACallbackMayWatchAnother) {
   PidfdChildExits exits;
   exits.start();
   std::promise<int> second;
-  exits.watch(start_child(1), [&](int, TimePoint) {
-    exits.watch(start_child(2), [&](int status, TimePoint) { second.set_value(status); });
-  });
+  exits.watch(start_child(1),
+              [&](int, TimePoint) { exits.watch(start_child(2), [&](int status, TimePoint) { second.set_value(status); }); });
   EXPECT_EQ(second.get_future().get(), 2 << 8);
 }
 

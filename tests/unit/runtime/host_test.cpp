@@ -33,10 +33,13 @@ using ImageReferenceTest = InDirectory;
 using UserTest = InDirectory;
 using FilesTest = InDirectory;
 
-MountEntry v1_mount(const std::string& path, const std::string& controllers) { return {"/", path, "cgroup", "rw", controllers, false}; }
+MountEntry v1_mount(const std::string& path, const std::string& controllers) {
+  return {"/", path, "cgroup", "rw", controllers, false};
+}
 
 TEST_F(CgroupsTest, AHybridHostIsUsedByItsControllers) {
-  const auto cgroups = Cgroups::find({v1_mount(directory_ + "/cpu,cpuacct", "rw,cpu,cpuacct"), v1_mount(directory_ + "/memory", "rw,memory"),
+  const auto cgroups = Cgroups::find({v1_mount(directory_ + "/cpu,cpuacct", "rw,cpu,cpuacct"),
+                                      v1_mount(directory_ + "/memory", "rw,memory"),
                                       {"/", directory_ + "/unified", "cgroup2", "rw", "rw", false}},
                                      "berth-1");
   ASSERT_TRUE(cgroups);
@@ -104,7 +107,8 @@ TEST(MountPlan, ShowsProgramsAndHidesTheRest) {
 }
 
 TEST(HiddenByDefault, HoldsWhatTasksMustNotSee) {
-  for (const char* path : {"/root", "/home", "/etc/shadow*", "/etc/gshadow*", "/etc/ssh/ssh_host_*", "/run", "/var/lib/docker", "/var/lib/containers"})
+  for (const char* path : {"/root", "/home", "/etc/shadow*", "/etc/gshadow*", "/etc/ssh/ssh_host_*", "/run", "/var/lib/docker",
+                           "/var/lib/containers"})
     EXPECT_THAT(hidden_by_default(), Contains(path));
 }
 
@@ -123,7 +127,8 @@ TEST_F(ImageReferenceTest, TellsTheThreeKindsApart) {
 }
 
 TEST_F(ImageReferenceTest, RefusesNamesOfRegistriesAndWhatIsNotThere) {
-  for (const std::string& image : {std::string("nginx"), std::string("public.ecr.aws/x/y:1"), directory_ + "/missing", directory_ + ":1", std::string()})
+  for (const std::string& image :
+       {std::string("nginx"), std::string("public.ecr.aws/x/y:1"), directory_ + "/missing", directory_ + ":1", std::string()})
     EXPECT_THAT(parse_image(image).error().message, HasSubstr("CannotPullContainerError: `" + image + "`")) << image;
 }
 

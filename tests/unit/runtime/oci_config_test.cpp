@@ -94,7 +94,9 @@ TEST_F(OciConfig, LimitsAreGivenInTheKernelsUnits) {
   EXPECT_EQ(resources["devices"][0]["allow"], false);
 }
 
-TEST_F(OciConfig, WithoutCpuUnitsTheContainerHasTheKernelsLeastShare) { EXPECT_EQ(config()["linux"]["resources"]["cpu"]["shares"], 2); }
+TEST_F(OciConfig, WithoutCpuUnitsTheContainerHasTheKernelsLeastShare) {
+  EXPECT_EQ(config()["linux"]["resources"]["cpu"]["shares"], 2);
+}
 
 TEST_F(OciConfig, OpenFilesAreWhatTheHostAllowsUnlessTheTaskSays) {
   EXPECT_EQ(config()["process"]["rlimits"], json::parse(R"([{"type":"RLIMIT_NOFILE","soft":20000,"hard":20000}])"));
@@ -150,10 +152,14 @@ TEST(SeccompProfile, AllowsNoCallThatDockerBlocks) {
   const auto calls = always_allowed_syscalls();
   EXPECT_TRUE(std::is_sorted(calls.begin(), calls.end()));
   for (const char* blocked :
-       {"acct", "add_key", "bpf", "clock_settime", "create_module", "delete_module", "finit_module", "fsconfig", "fsmount", "fsopen", "init_module",
-        "io_uring_enter", "io_uring_setup", "ioperm", "iopl", "kexec_load", "keyctl", "lookup_dcookie", "mount", "mount_setattr", "move_mount",
-        "move_pages", "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open", "pivot_root", "quotactl", "reboot", "request_key", "setns",
-        "settimeofday", "swapoff", "swapon", "syslog", "umount2", "unshare", "userfaultfd", "vhangup", "clone", "clone3", "personality", "socket"})
+       {"acct",           "add_key",         "bpf",        "clock_settime", "create_module", "delete_module",
+        "finit_module",   "fsconfig",        "fsmount",    "fsopen",        "init_module",   "io_uring_enter",
+        "io_uring_setup", "ioperm",          "iopl",       "kexec_load",    "keyctl",        "lookup_dcookie",
+        "mount",          "mount_setattr",   "move_mount", "move_pages",    "nfsservctl",    "open_by_handle_at",
+        "open_tree",      "perf_event_open", "pivot_root", "quotactl",      "reboot",        "request_key",
+        "setns",          "settimeofday",    "swapoff",    "swapon",        "syslog",        "umount2",
+        "unshare",        "userfaultfd",     "vhangup",    "clone",         "clone3",        "personality",
+        "socket"})
     EXPECT_FALSE(std::binary_search(calls.begin(), calls.end(), std::string_view(blocked))) << blocked;
 }
 

@@ -19,7 +19,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-const TimePoint kNow{std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(5) + std::chrono::microseconds(123456)};
+const TimePoint kNow{std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(5) +
+                     std::chrono::microseconds(123456)};
 
 TEST(LogLine, HasTheTimeWithNanosecondsTheStreamAndTheText) {
   EXPECT_EQ(format_log_line(kNow, "stdout", "hello"), "2026-11-23T05:00:00.123456000Z stdout hello\n");

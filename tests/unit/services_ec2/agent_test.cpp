@@ -16,12 +16,14 @@ using control::Control;
 TEST(EcsConfig, IsFoundInTheUsualFormsOfUserData) {
   EXPECT_EQ(read_ecs_config("#!/bin/bash\necho ECS_CLUSTER=demo >> /etc/ecs/ecs.config\n").cluster, "demo");
   EXPECT_EQ(read_ecs_config("echo \"ECS_CLUSTER=demo\" >> x").cluster, "demo");
-  EXPECT_EQ(read_ecs_config("cat <<'EOF' >> /etc/ecs/ecs.config\nECS_CLUSTER=mine\nECS_RESERVED_MEMORY=256\nEOF").cluster, "mine");
+  EXPECT_EQ(read_ecs_config("cat <<'EOF' >> /etc/ecs/ecs.config\nECS_CLUSTER=mine\nECS_RESERVED_MEMORY=256\nEOF").cluster,
+            "mine");
   EXPECT_EQ(read_ecs_config("# ECS_CLUSTER=no\n").cluster, "default");
   EXPECT_EQ(read_ecs_config("MY_ECS_CLUSTER=no").cluster, "default");
   EXPECT_EQ(read_ecs_config("").cluster, "default");
   EXPECT_EQ(read_ecs_config("ECS_RESERVED_MEMORY=256").reserved_memory_mib, 256);
-  EXPECT_EQ(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={\"stack\": \"prod\"}").attributes, (std::map<std::string, std::string>{{"stack", "prod"}}));
+  EXPECT_EQ(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={\"stack\": \"prod\"}").attributes,
+            (std::map<std::string, std::string>{{"stack", "prod"}}));
   EXPECT_TRUE(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={broken").attributes.empty());
 }
 
@@ -47,8 +49,11 @@ class AgentWorld : public services::ec2::Ec2World {
       credentials::Role role;
       role.name = "instanceRole";
       role.id = "AROAEXAMPLE";
-      role.trust_policy = credentials::Policy::parse(R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
-                                                         "Principal": {"Service": "ec2.amazonaws.com"}}]})", credentials::PolicyKind::trust).value();
+      role.trust_policy =
+          credentials::Policy::parse(R"({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+                                                         "Principal": {"Service": "ec2.amazonaws.com"}}]})",
+                                     credentials::PolicyKind::trust)
+              .value();
       credentials::InstanceProfile profile;
       profile.name = "profile";
       profile.role = role.name;
@@ -58,39 +63,48 @@ class AgentWorld : public services::ec2::Ec2World {
   }
 
   void make_template(const char* image, const char* profile) {
-    Json data{{"ImageId", image}, {"InstanceType", "m5.large"}, {"UserData", base64_encode("#!/bin/sh\necho ECS_CLUSTER=demo >> /etc/ecs/ecs.config\n")}};
+    Json data{{"ImageId", image},
+              {"InstanceType", "m5.large"},
+              {"UserData", base64_encode("#!/bin/sh\necho ECS_CLUSTER=demo >> /etc/ecs/ecs.config\n")}};
     if (*profile) data["IamInstanceProfile"] = {{"Name", profile}};
     must("CreateLaunchTemplate", {{"LaunchTemplateName", "ecs"}, {"LaunchTemplateData", data}});
   }
   Json group_input(int desired) const {
-    return {{"AutoScalingGroupName", "group"},
-            {"MinSize", 0},
-            {"MaxSize", 8},
-            {"DesiredCapacity", desired},
-            {"VPCZoneIdentifier", subnets},
-            {"Tags", {{{"Key", "team"}, {"Value", "x"}, {"PropagateAtLaunch", true}}, {{"Key", "kept"}, {"Value", "y"}}}},
-            {"MixedInstancesPolicy",
-             {{"LaunchTemplate", {{"LaunchTemplateSpecification", {{"LaunchTemplateName", "ecs"}, {"Version", "$Latest"}}},
-                                  {"Overrides", {{{"InstanceType", "m5.large"}}, {{"InstanceType", "t2.medium"}}}}}},
-              {"InstancesDistribution", {{"OnDemandPercentageAboveBaseCapacity", 0}, {"SpotAllocationStrategy", "lowest-price"}, {"SpotInstancePools", 2}}}}}};
+    return {
+        {"AutoScalingGroupName", "group"},
+        {"MinSize", 0},
+        {"MaxSize", 8},
+        {"DesiredCapacity", desired},
+        {"VPCZoneIdentifier", subnets},
+        {"Tags", {{{"Key", "team"}, {"Value", "x"}, {"PropagateAtLaunch", true}}, {{"Key", "kept"}, {"Value", "y"}}}},
+        {"MixedInstancesPolicy",
+         {{"LaunchTemplate",
+           {{"LaunchTemplateSpecification", {{"LaunchTemplateName", "ecs"}, {"Version", "$Latest"}}},
+            {"Overrides", {{{"InstanceType", "m5.large"}}, {{"InstanceType", "t2.medium"}}}}}},
+          {"InstancesDistribution",
+           {{"OnDemandPercentageAboveBaseCapacity", 0}, {"SpotAllocationStrategy", "lowest-price"}, {"SpotInstancePools", 2}}}}}};
   }
   std::string console_of_first() {
     return world.plane().read([](const Control& c) { return c.cluster.instances().begin()->second.console; });
   }
 
   // ECS, as far as the agent knows it.
-  api::Outcome<Json> ecs(const credentials::Principal& caller, const std::string& service, const std::string& operation, const Json& input) {
+  api::Outcome<Json> ecs(const credentials::Principal& caller, const std::string& service, const std::string& operation,
+                         const Json& input) {
     calls.push_back(service + ":" + operation + " as " + caller.arn);
     inputs.push_back(input);
-    if (denied) return api::refuse("AccessDeniedException", "User: " + caller.arn + " is not authorized to perform: ecs:RegisterContainerInstance");
+    if (denied)
+      return api::refuse("AccessDeniedException",
+                         "User: " + caller.arn + " is not authorized to perform: ecs:RegisterContainerInstance");
     if (operation == "CreateCluster") {
       world.decide([&](Control& c) { ASSERT_TRUE(c.cluster.create_cluster(input.at("clusterName"), "{}", {})); });
       return Json::object();
     }
     return world.plane().with([&](Control& c) -> api::Outcome<Json> {
       const Json document = Json::parse(input.at("instanceIdentityDocument").get<std::string>());
-      auto made = c.cluster.register_container_instance(c.now, c.random, {.cluster = cluster_sim::ClusterName(input.at("cluster")),
-                                                                          .instance = InstanceId(document.at("instanceId"))});
+      auto made = c.cluster.register_container_instance(
+          c.now, c.random,
+          {.cluster = cluster_sim::ClusterName(input.at("cluster")), .instance = InstanceId(document.at("instanceId"))});
       if (!made) return api::refuse("ClusterNotFoundException", made.error().message);
       return Json::object();
     });
@@ -102,7 +116,8 @@ class AgentWorld : public services::ec2::Ec2World {
   std::vector<Json> inputs;
   std::vector<std::function<void()>> timers;
   SimulatedAgent agent{{.plane = world.plane(),
-                        .call = [this](const auto& caller, const auto& service, const auto& operation, const auto& input) { return ecs(caller, service, operation, input); },
+                        .call = [this](const auto& caller, const auto& service, const auto& operation,
+                                       const auto& input) { return ecs(caller, service, operation, input); },
                         .after = [this](std::chrono::seconds, std::function<void()> run) { timers.push_back(std::move(run)); }}};
 };
 
@@ -114,11 +129,13 @@ TEST_F(AgentWorld, AGroupOfTwoTypesRegistersOneOfEachInEachZone) {
   world.plane().wait_for_effects();
   std::set<std::string> registered;
   world.plane().read([&](const Control& c) {
-    for (const auto& [id, instance] : c.cluster.container_instances()) registered.insert(instance.zone + " " + instance.attributes.at("ecs.instance-type"));
+    for (const auto& [id, instance] : c.cluster.container_instances())
+      registered.insert(instance.zone + " " + instance.attributes.at("ecs.instance-type"));
     EXPECT_EQ(c.cluster.instances().begin()->second.tags.at("team"), "x");
     EXPECT_FALSE(c.cluster.instances().begin()->second.tags.contains("kept"));
   });
-  EXPECT_EQ(registered, (std::set<std::string>{"us-east-1a m5.large", "us-east-1a t2.medium", "us-east-1b m5.large", "us-east-1b t2.medium"}));
+  EXPECT_EQ(registered, (std::set<std::string>{"us-east-1a m5.large", "us-east-1a t2.medium", "us-east-1b m5.large",
+                                               "us-east-1b t2.medium"}));
   EXPECT_TRUE(calls.at(0).starts_with("ecs:RegisterContainerInstance as arn:aws:sts::123456789012:assumed-role/instanceRole/i-"));
   const Json group = must("DescribeAutoScalingGroups", {{"AutoScalingGroupNames", {"group"}}})["AutoScalingGroups"].at(0);
   EXPECT_EQ(group["Instances"].size(), 4u);
@@ -134,7 +151,8 @@ TEST_F(AgentWorld, ARefusedAgentSaysSoAndTriesAgain) {
   denied = true;
   must("CreateAutoScalingGroup", group_input(1));
   world.plane().wait_for_effects();
-  EXPECT_NE(console_of_first().find("AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/instanceRole/"), std::string::npos);
+  EXPECT_NE(console_of_first().find("AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/instanceRole/"),
+            std::string::npos);
   ASSERT_EQ(timers.size(), 1u);
   denied = false;
   timers[0]();
@@ -185,7 +203,9 @@ TEST_F(AgentWorld, GroupsThatCannotWorkAreRefused) {
   EXPECT_EQ(code_of("CreateAutoScalingGroup", group_input(1)), "ValidationError") << "no such template";
   make_template("ami-0ec50000000000001", "nobody");
   EXPECT_EQ(code_of("CreateAutoScalingGroup", group_input(1)), "ValidationError") << "no such profile";
-  must("CreateLaunchTemplateVersion", {{"LaunchTemplateName", "ecs"}, {"SourceVersion", "1"}, {"LaunchTemplateData", {{"IamInstanceProfile", {{"Name", "profile"}}}}}});
+  must("CreateLaunchTemplateVersion", {{"LaunchTemplateName", "ecs"},
+                                       {"SourceVersion", "1"},
+                                       {"LaunchTemplateData", {{"IamInstanceProfile", {{"Name", "profile"}}}}}});
   must("CreateAutoScalingGroup", group_input(0));
   EXPECT_EQ(code_of("CreateAutoScalingGroup", group_input(0)), "AlreadyExists");
   EXPECT_EQ(code_of("UpdateAutoScalingGroup", {{"AutoScalingGroupName", "none"}}), "ValidationError");

@@ -47,7 +47,8 @@ TEST_F(Ec2, SubnetsAnswerWithTheirOwnErrors) {
   EXPECT_EQ(shown["SubnetId"], subnet);
   EXPECT_EQ(shown["AvailableIpAddressCount"], 251);
   EXPECT_EQ(shown["AvailabilityZoneId"], "use1-az1");
-  const Json by_zone_id = must("CreateSubnet", {{"VpcId", vpc}, {"CidrBlock", "10.0.7.0/24"}, {"AvailabilityZoneId", "use1-az2"}})["Subnet"];
+  const Json by_zone_id =
+      must("CreateSubnet", {{"VpcId", vpc}, {"CidrBlock", "10.0.7.0/24"}, {"AvailabilityZoneId", "use1-az2"}})["Subnet"];
   EXPECT_EQ(by_zone_id["AvailabilityZone"], "us-east-1b");
 }
 
@@ -56,7 +57,8 @@ TEST_F(Ec2, InterfacesTakeAnAddressAndGiveItBack) {
   const Json made = must("CreateNetworkInterface", {{"SubnetId", subnet}, {"PrivateIpAddress", "10.0.1.50"}})["NetworkInterface"];
   EXPECT_EQ(made["PrivateIpAddress"], "10.0.1.50");
   EXPECT_EQ(made["Groups"].at(0)["GroupName"], "default");
-  EXPECT_EQ(code_of("CreateNetworkInterface", {{"SubnetId", subnet}, {"PrivateIpAddress", "10.0.1.50"}}), "InvalidIPAddress.InUse");
+  EXPECT_EQ(code_of("CreateNetworkInterface", {{"SubnetId", subnet}, {"PrivateIpAddress", "10.0.1.50"}}),
+            "InvalidIPAddress.InUse");
   EXPECT_EQ(code_of("CreateNetworkInterface", {{"SubnetId", subnet}, {"PrivateIpAddress", "10.0.1.1"}}), "InvalidParameterValue");
   EXPECT_EQ(code_of("CreateNetworkInterface", {{"SubnetId", "subnet-x"}}), "InvalidSubnetID.NotFound");
   EXPECT_EQ(code_of("CreateNetworkInterface", {{"SubnetId", subnet}, {"Groups", {"sg-x"}}}), "InvalidGroup.NotFound");
@@ -68,8 +70,11 @@ TEST_F(Ec2, InterfacesTakeAnAddressAndGiveItBack) {
 TEST_F(Ec2, SecurityGroupRulesAreKeptOnce) {
   const std::string vpc = make_vpc();
   const std::string group = must("CreateSecurityGroup", {{"VpcId", vpc}, {"GroupName", "web"}, {"Description", "d"}})["GroupId"];
-  EXPECT_EQ(code_of("CreateSecurityGroup", {{"VpcId", vpc}, {"GroupName", "web"}, {"Description", "d"}}), "InvalidGroup.Duplicate");
-  const Json rule{{"GroupId", group}, {"IpPermissions", {{{"IpProtocol", "tcp"}, {"FromPort", 2049}, {"ToPort", 2049}, {"IpRanges", {{{"CidrIp", "10.0.0.0/16"}}}}}}}};
+  EXPECT_EQ(code_of("CreateSecurityGroup", {{"VpcId", vpc}, {"GroupName", "web"}, {"Description", "d"}}),
+            "InvalidGroup.Duplicate");
+  const Json rule{{"GroupId", group},
+                  {"IpPermissions",
+                   {{{"IpProtocol", "tcp"}, {"FromPort", 2049}, {"ToPort", 2049}, {"IpRanges", {{{"CidrIp", "10.0.0.0/16"}}}}}}}};
   must("AuthorizeSecurityGroupIngress", rule);
   EXPECT_EQ(code_of("AuthorizeSecurityGroupIngress", rule), "InvalidPermission.Duplicate");
   const Json shown = must("DescribeSecurityGroups", {{"GroupIds", {group}}})["SecurityGroups"].at(0);
@@ -81,23 +86,35 @@ TEST_F(Ec2, SecurityGroupRulesAreKeptOnce) {
 }
 
 TEST_F(Ec2, LaunchTemplatesKeepTheirVersions) {
-  const Json data{{"ImageId", "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"}, {"InstanceType", "m5.large"}};
+  const Json data{{"ImageId", "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"},
+                  {"InstanceType", "m5.large"}};
   const Json made = must("CreateLaunchTemplate", {{"LaunchTemplateName", "ecs"}, {"LaunchTemplateData", data}})["LaunchTemplate"];
   EXPECT_EQ(made["LatestVersionNumber"], 1);
-  EXPECT_EQ(code_of("CreateLaunchTemplate", {{"LaunchTemplateName", "ecs"}, {"LaunchTemplateData", data}}), "InvalidLaunchTemplateName.AlreadyExistsException");
-  must("CreateLaunchTemplateVersion", {{"LaunchTemplateName", "ecs"}, {"SourceVersion", "1"}, {"LaunchTemplateData", {{"InstanceType", "t2.medium"}}}});
-  const Json latest = must("DescribeLaunchTemplateVersions", {{"LaunchTemplateName", "ecs"}, {"Versions", {"$Latest"}}})["LaunchTemplateVersions"].at(0);
+  EXPECT_EQ(code_of("CreateLaunchTemplate", {{"LaunchTemplateName", "ecs"}, {"LaunchTemplateData", data}}),
+            "InvalidLaunchTemplateName.AlreadyExistsException");
+  must("CreateLaunchTemplateVersion",
+       {{"LaunchTemplateName", "ecs"}, {"SourceVersion", "1"}, {"LaunchTemplateData", {{"InstanceType", "t2.medium"}}}});
+  const Json latest =
+      must("DescribeLaunchTemplateVersions", {{"LaunchTemplateName", "ecs"}, {"Versions", {"$Latest"}}})["LaunchTemplateVersions"]
+          .at(0);
   EXPECT_EQ(latest["VersionNumber"], 2);
   EXPECT_EQ(latest["LaunchTemplateData"]["InstanceType"], "t2.medium");
   EXPECT_EQ(latest["LaunchTemplateData"]["ImageId"], data["ImageId"]) << "as it was given";
-  EXPECT_EQ(code_of("CreateLaunchTemplate", {{"LaunchTemplateName", "x"}, {"LaunchTemplateData", {{"UserData", "not base64!"}}}}), "InvalidUserData.Malformed");
-  EXPECT_EQ(code_of("DescribeLaunchTemplates", {{"LaunchTemplateNames", {"none"}}}), "InvalidLaunchTemplateName.NotFoundException");
+  EXPECT_EQ(code_of("CreateLaunchTemplate", {{"LaunchTemplateName", "x"}, {"LaunchTemplateData", {{"UserData", "not base64!"}}}}),
+            "InvalidUserData.Malformed");
+  EXPECT_EQ(code_of("DescribeLaunchTemplates", {{"LaunchTemplateNames", {"none"}}}),
+            "InvalidLaunchTemplateName.NotFoundException");
   must("DeleteLaunchTemplate", {{"LaunchTemplateName", "ecs"}});
 }
 
 TEST_F(Ec2, InstancesAreLaunchedOnceATokenAndEnd) {
   const std::string subnet = make_subnet(make_vpc());
-  const Json input{{"ImageId", "ami-0ec50000000000001"}, {"InstanceType", "m5.large"}, {"SubnetId", subnet}, {"MinCount", 2}, {"MaxCount", 2}, {"ClientToken", "t"}};
+  const Json input{{"ImageId", "ami-0ec50000000000001"},
+                   {"InstanceType", "m5.large"},
+                   {"SubnetId", subnet},
+                   {"MinCount", 2},
+                   {"MaxCount", 2},
+                   {"ClientToken", "t"}};
   const Json first = must("RunInstances", input);
   ASSERT_EQ(first["Instances"].size(), 2u);
   EXPECT_EQ(must("RunInstances", input)["Instances"].size(), 2u);
@@ -111,7 +128,8 @@ TEST_F(Ec2, InstancesAreLaunchedOnceATokenAndEnd) {
   wrong["ImageId"] = input["ImageId"];
   wrong["InstanceType"] = "p99.huge";
   EXPECT_EQ(code_of("RunInstances", wrong), "InvalidParameterValue");
-  const Json ended = must("TerminateInstances", {{"InstanceIds", {first["Instances"][0]["InstanceId"]}}})["TerminatingInstances"].at(0);
+  const Json ended =
+      must("TerminateInstances", {{"InstanceIds", {first["Instances"][0]["InstanceId"]}}})["TerminatingInstances"].at(0);
   EXPECT_EQ(ended["CurrentState"]["Name"], "shutting-down");
   EXPECT_EQ(code_of("TerminateInstances", {{"InstanceIds", {"i-none"}}}), "InvalidInstanceID.NotFound");
 }
@@ -151,7 +169,9 @@ TEST_F(Ec2, ListsComeInPages) {
 TEST_F(Ec2, TheRegionShowsWhatItOffers) {
   EXPECT_EQ(must("DescribeAvailabilityZones", Json::object())["AvailabilityZones"].size(), 2u);
   EXPECT_EQ(must("DescribeRegions", Json::object())["Regions"].at(0)["RegionName"], "us-east-1");
-  EXPECT_EQ(must("DescribeInstanceTypes", {{"InstanceTypes", {"m5.large"}}})["InstanceTypes"].at(0)["NetworkInfo"]["MaximumNetworkInterfaces"], 3);
+  EXPECT_EQ(must("DescribeInstanceTypes", {{"InstanceTypes", {"m5.large"}}})["InstanceTypes"].at(
+                0)["NetworkInfo"]["MaximumNetworkInterfaces"],
+            3);
   EXPECT_EQ(must("DescribeImages", {{"Filters", {{{"Name", "name"}, {"Values", {"*ecs*"}}}}}})["Images"].size(), 1u);
   EXPECT_EQ(code_of("DescribeImages", {{"ImageIds", {"ami-none"}}}), "InvalidAMIID.NotFound");
 }

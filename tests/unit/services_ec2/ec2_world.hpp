@@ -49,7 +49,8 @@ class Ec2World : public ::testing::Test {
   }
 
   std::string make_vpc() { return must("CreateVpc", {{"CidrBlock", "10.0.0.0/16"}})["Vpc"]["VpcId"]; }
-  std::string make_subnet(const std::string& vpc, const std::string& block = "10.0.1.0/24", const std::string& zone = "us-east-1a") {
+  std::string make_subnet(const std::string& vpc, const std::string& block = "10.0.1.0/24",
+                          const std::string& zone = "us-east-1a") {
     return must("CreateSubnet", {{"VpcId", vpc}, {"CidrBlock", block}, {"AvailabilityZone", zone}})["Subnet"]["SubnetId"];
   }
 

@@ -29,7 +29,7 @@ TEST_F(Directories, AreOpenToReadWhateverTheUmaskIs) {
   const auto before = ::umask(077);
   ASSERT_TRUE(backing.make(id));
   ::umask(before);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777U, 0755U);
   EXPECT_TRUE(backing.make(id)) << "made already";

@@ -18,8 +18,12 @@ class Iam : public berth::testing::IdentityWorld {
  protected:
   Json must(const std::string& name, const Json& input) { return IdentityWorld::must(service, name, input); }
   std::string refusal(const std::string& name, const Json& input) { return IdentityWorld::refusal(service, name, input); }
-  Json make_role(const std::string& name) { return must("CreateRole", {{"RoleName", name}, {"AssumeRolePolicyDocument", kTrust}})["Role"]; }
-  std::string make_policy(const std::string& name) { return must("CreatePolicy", {{"PolicyName", name}, {"PolicyDocument", kAllow}})["Policy"]["Arn"]; }
+  Json make_role(const std::string& name) {
+    return must("CreateRole", {{"RoleName", name}, {"AssumeRolePolicyDocument", kTrust}})["Role"];
+  }
+  std::string make_policy(const std::string& name) {
+    return must("CreatePolicy", {{"PolicyName", name}, {"PolicyDocument", kAllow}})["Policy"]["Arn"];
+  }
 
   api::Service service = make_iam(world.plane());
 };
@@ -30,8 +34,12 @@ TEST_F(Iam, EveryRowNamesItsOwnAction) {
 }
 
 TEST_F(Iam, ARoleIsMadeAndShownWithItsDocumentPercentEncoded) {
-  const auto made = must("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", kTrust}, {"Path", "/team/"}, {"Description", "d"},
-                                        {"MaxSessionDuration", 7200}, {"Tags", {{{"Key", "a"}, {"Value", "b"}}}}})["Role"];
+  const auto made = must("CreateRole", {{"RoleName", "app"},
+                                        {"AssumeRolePolicyDocument", kTrust},
+                                        {"Path", "/team/"},
+                                        {"Description", "d"},
+                                        {"MaxSessionDuration", 7200},
+                                        {"Tags", {{{"Key", "a"}, {"Value", "b"}}}}})["Role"];
   EXPECT_EQ(made["Arn"], "arn:aws:iam::123456789012:role/team/app");
   EXPECT_EQ(accesses.at(0).arn, "arn:aws:iam::123456789012:role/team/app");
   EXPECT_EQ(accesses.at(0).conditions.find("aws:RequestTag/a")->second, "b");
@@ -57,28 +65,37 @@ TEST_F(Iam, RolesAreStillThereAfterARestart) {
 
 TEST_F(Iam, WrongNamesAnswerAsIamDoes) {
   make_role("app");
-  EXPECT_EQ(refusal("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", kTrust}}), "EntityAlreadyExists: Role with name app already exists.");
+  EXPECT_EQ(refusal("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", kTrust}}),
+            "EntityAlreadyExists: Role with name app already exists.");
   EXPECT_EQ(refusal("GetRole", {{"RoleName", "none"}}), "NoSuchEntity: The role with name none cannot be found.");
   EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "none"}}), "NoSuchEntity: The role with name none cannot be found.");
-  EXPECT_EQ(refusal("GetRolePolicy", {{"RoleName", "app"}, {"PolicyName", "none"}}), "NoSuchEntity: The role policy with name none cannot be found.");
-  EXPECT_EQ(refusal("GetUserPolicy", {{"UserName", "none"}, {"PolicyName", "p"}}), "NoSuchEntity: The user with name none cannot be found.");
-  EXPECT_EQ(refusal("GetInstanceProfile", {{"InstanceProfileName", "none"}}), "NoSuchEntity: Instance Profile none cannot be found.");
-  EXPECT_EQ(refusal("GetPolicy", {{"PolicyArn", "arn:aws:iam::123456789012:policy/none"}}), "NoSuchEntity: Policy arn:aws:iam::123456789012:policy/none was not found.");
-  EXPECT_EQ(refusal("GetPolicy", {{"PolicyArn", "not an arn at all..."}}), "InvalidInput: ARN not an arn at all... is not valid.");
+  EXPECT_EQ(refusal("GetRolePolicy", {{"RoleName", "app"}, {"PolicyName", "none"}}),
+            "NoSuchEntity: The role policy with name none cannot be found.");
+  EXPECT_EQ(refusal("GetUserPolicy", {{"UserName", "none"}, {"PolicyName", "p"}}),
+            "NoSuchEntity: The user with name none cannot be found.");
+  EXPECT_EQ(refusal("GetInstanceProfile", {{"InstanceProfileName", "none"}}),
+            "NoSuchEntity: Instance Profile none cannot be found.");
+  EXPECT_EQ(refusal("GetPolicy", {{"PolicyArn", "arn:aws:iam::123456789012:policy/none"}}),
+            "NoSuchEntity: Policy arn:aws:iam::123456789012:policy/none was not found.");
+  EXPECT_EQ(refusal("GetPolicy", {{"PolicyArn", "not an arn at all..."}}),
+            "InvalidInput: ARN not an arn at all... is not valid.");
 }
 
 TEST_F(Iam, AMalformedPolicyIsRefusedAndNothingIsMade) {
-  EXPECT_TRUE(refusal("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", "{"}}).starts_with("MalformedPolicyDocument: "));
+  EXPECT_TRUE(
+      refusal("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", "{"}}).starts_with("MalformedPolicyDocument: "));
   EXPECT_TRUE(refusal("GetRole", {{"RoleName", "app"}}).starts_with("NoSuchEntity"));
   make_role("app");
-  const auto unknown = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringSame":{"a:b":"c"}}}})";
+  const auto unknown =
+      R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringSame":{"a:b":"c"}}}})";
   EXPECT_EQ(refusal("PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"}, {"PolicyDocument", unknown}}),
             "MalformedPolicyDocument: statement 1: Condition `StringSame`: `StringSame` is not a condition operator");
   EXPECT_EQ(must("ListRolePolicies", {{"RoleName", "app"}})["PolicyNames"], Json::array());
 }
 
 TEST_F(Iam, ATrustPolicyMustNameWhoIsThere) {
-  const auto document = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/ghost"},"Action":"sts:AssumeRole"}})";
+  const auto document =
+      R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/ghost"},"Action":"sts:AssumeRole"}})";
   EXPECT_EQ(refusal("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", document}}),
             "MalformedPolicyDocument: Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:role/ghost\"");
   make_role("ghost");
@@ -87,10 +104,12 @@ TEST_F(Iam, ATrustPolicyMustNameWhoIsThere) {
 
 TEST_F(Iam, PoliciesThatAreTooLongAreRefused) {
   make_role("app");
-  std::string much = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::)" + std::string(10200, 'a') + "\"}]}";
+  std::string much = R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::)" +
+                     std::string(10200, 'a') + "\"}]}";
   EXPECT_EQ(refusal("PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"}, {"PolicyDocument", much}}),
             "LimitExceeded: Maximum policy size of 10240 bytes exceeded for role app");
-  EXPECT_EQ(refusal("CreatePolicy", {{"PolicyName", "p"}, {"PolicyDocument", much}}), "LimitExceeded: Cannot exceed quota for PolicySize: 6144");
+  EXPECT_EQ(refusal("CreatePolicy", {{"PolicyName", "p"}, {"PolicyDocument", much}}),
+            "LimitExceeded: Cannot exceed quota for PolicySize: 6144");
   const std::string blanks(20000, ' ');  // white space is not counted
   must("PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"}, {"PolicyDocument", blanks + kAllow}});
 }
@@ -101,7 +120,8 @@ TEST_F(Iam, ARoleWithPoliciesIsNotDeleted) {
   must("PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"}, {"PolicyDocument", kAllow}});
   must("AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", arn}});
   EXPECT_EQ(accesses.at(0).conditions.find("iam:PolicyARN")->second, arn);
-  EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "app"}}), "DeleteConflict: Cannot delete entity, must detach all policies first.");
+  EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "app"}}),
+            "DeleteConflict: Cannot delete entity, must detach all policies first.");
   EXPECT_EQ(refusal("DeletePolicy", {{"PolicyArn", arn}}), "DeleteConflict: Cannot delete a policy attached to entities.");
   must("DetachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", arn}});
   EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "app"}}), "DeleteConflict: Cannot delete entity, must delete policies first.");
@@ -112,9 +132,12 @@ TEST_F(Iam, ARoleWithPoliciesIsNotDeleted) {
 
 TEST_F(Iam, AttachedPoliciesAreListed) {
   make_role("app");
-  must("AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"}});
-  EXPECT_EQ(must("ListAttachedRolePolicies", {{"RoleName", "app"}})["AttachedPolicies"],
-            Json::parse(R"([{"PolicyName":"AmazonECSTaskExecutionRolePolicy","PolicyArn":"arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"}])"));
+  must("AttachRolePolicy",
+       {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"}});
+  EXPECT_EQ(
+      must("ListAttachedRolePolicies", {{"RoleName", "app"}})["AttachedPolicies"],
+      Json::parse(
+          R"([{"PolicyName":"AmazonECSTaskExecutionRolePolicy","PolicyArn":"arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"}])"));
   EXPECT_EQ(refusal("AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/None"}}),
             "NoSuchEntity: Policy arn:aws:iam::aws:policy/None does not exist or is not attachable.");
   EXPECT_EQ(refusal("DetachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess"}}),
@@ -160,7 +183,8 @@ TEST_F(Iam, TagsAreAddedReplacedAndTaken) {
 TEST_F(Iam, UpdatesOfARoleAreSeen) {
   make_role("app");
   must("UpdateRole", {{"RoleName", "app"}, {"Description", "new"}, {"MaxSessionDuration", 43200}});
-  const std::string trust = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}})";
+  const std::string trust =
+      R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}})";
   must("UpdateAssumeRolePolicy", {{"RoleName", "app"}, {"PolicyDocument", trust}});
   const auto role = must("GetRole", {{"RoleName", "app"}})["Role"];
   EXPECT_EQ(role["Description"], "new");
@@ -181,18 +205,23 @@ TEST_F(Iam, ABoundaryIsPutShownAndTaken) {
 
 TEST_F(Iam, APolicyHasUpToFiveVersionsAndNumbersAreNotUsedTwice) {
   const auto arn = make_policy("mine");
-  for (int i = 2; i <= 5; ++i) must("CreatePolicyVersion", {{"PolicyArn", arn}, {"PolicyDocument", kAllow}, {"SetAsDefault", i == 3}});
-  EXPECT_TRUE(refusal("CreatePolicyVersion", {{"PolicyArn", arn}, {"PolicyDocument", kAllow}}).starts_with("LimitExceeded: A managed policy can have up to 5 versions."));
+  for (int i = 2; i <= 5; ++i)
+    must("CreatePolicyVersion", {{"PolicyArn", arn}, {"PolicyDocument", kAllow}, {"SetAsDefault", i == 3}});
+  EXPECT_TRUE(refusal("CreatePolicyVersion", {{"PolicyArn", arn}, {"PolicyDocument", kAllow}})
+                  .starts_with("LimitExceeded: A managed policy can have up to 5 versions."));
   EXPECT_EQ(must("GetPolicy", {{"PolicyArn", arn}})["Policy"]["DefaultVersionId"], "v3");
-  EXPECT_EQ(refusal("DeletePolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v3"}}), "DeleteConflict: Cannot delete the default version of a policy.");
+  EXPECT_EQ(refusal("DeletePolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v3"}}),
+            "DeleteConflict: Cannot delete the default version of a policy.");
   must("DeletePolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v5"}});
   EXPECT_EQ(must("CreatePolicyVersion", {{"PolicyArn", arn}, {"PolicyDocument", kAllow}})["PolicyVersion"]["VersionId"], "v6");
   const auto versions = must("ListPolicyVersions", {{"PolicyArn", arn}})["Versions"];
   ASSERT_EQ(versions.size(), 5U);
   EXPECT_EQ(versions[0]["VersionId"], "v6");
-  EXPECT_EQ(must("GetPolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v1"}})["PolicyVersion"]["Document"], percent_encode(kAllow));
+  EXPECT_EQ(must("GetPolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v1"}})["PolicyVersion"]["Document"],
+            percent_encode(kAllow));
   EXPECT_TRUE(refusal("GetPolicyVersion", {{"PolicyArn", arn}, {"VersionId", "v9"}}).starts_with("NoSuchEntity"));
-  EXPECT_TRUE(refusal("DeletePolicy", {{"PolicyArn", arn}}).starts_with("DeleteConflict: This policy has more than one version."));
+  EXPECT_TRUE(
+      refusal("DeletePolicy", {{"PolicyArn", arn}}).starts_with("DeleteConflict: This policy has more than one version."));
 }
 
 TEST_F(Iam, PoliciesAreListedByScope) {
@@ -200,7 +229,8 @@ TEST_F(Iam, PoliciesAreListedByScope) {
   const auto local = must("ListPolicies", {{"Scope", "Local"}})["Policies"];
   ASSERT_EQ(local.size(), 1U);
   EXPECT_EQ(local[0]["Arn"], arn);
-  EXPECT_EQ(must("ListPolicies", {{"Scope", "AWS"}})["Policies"].size() + 1, must("ListPolicies", Json::object())["Policies"].size());
+  EXPECT_EQ(must("ListPolicies", {{"Scope", "AWS"}})["Policies"].size() + 1,
+            must("ListPolicies", Json::object())["Policies"].size());
   EXPECT_EQ(must("ListPolicies", {{"OnlyAttached", true}})["Policies"].size(), 0U);
 }
 
@@ -215,7 +245,8 @@ TEST_F(Iam, AnInstanceProfileHoldsOneRole) {
             "LimitExceeded: Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1");
   EXPECT_EQ(must("GetInstanceProfile", {{"InstanceProfileName", "box"}})["InstanceProfile"]["Roles"][0]["RoleName"], "app");
   EXPECT_EQ(must("ListInstanceProfilesForRole", {{"RoleName", "app"}})["InstanceProfiles"].size(), 1U);
-  EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "app"}}), "DeleteConflict: Cannot delete entity, must remove roles from instance profile first.");
+  EXPECT_EQ(refusal("DeleteRole", {{"RoleName", "app"}}),
+            "DeleteConflict: Cannot delete entity, must remove roles from instance profile first.");
   EXPECT_EQ(refusal("DeleteInstanceProfile", {{"InstanceProfileName", "box"}}),
             "DeleteConflict: Cannot delete entity, must remove roles from instance profile first.");
   must("RemoveRoleFromInstanceProfile", {{"InstanceProfileName", "box"}, {"RoleName", "app"}});

@@ -9,13 +9,17 @@ namespace {
 
 using Json = api::Json;
 
-const std::string kOpenTrust = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":["sts:AssumeRole","sts:TagSession"]}})";
-const std::string kTaskTrust = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}})";
+const std::string kOpenTrust =
+    R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":["sts:AssumeRole","sts:TagSession"]}})";
+const std::string kTaskTrust =
+    R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}})";
 const std::string kRole = "arn:aws:iam::123456789012:role/app";
 
 class Sts : public berth::testing::IdentityWorld {
  protected:
-  void make_role(const std::string& trust) { must(iam, "CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", trust}}); }
+  void make_role(const std::string& trust) {
+    must(iam, "CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", trust}});
+  }
   Json assume(Json input = Json::object()) {
     input.update({{"RoleArn", kRole}, {"RoleSessionName", "one"}});
     return must(service, "AssumeRole", input);
@@ -28,7 +32,9 @@ class Sts : public berth::testing::IdentityWorld {
     return tokens.open(answer["Credentials"]["SessionToken"].get<std::string>(), world.clock().now()).value();
   }
   bool may(const credentials::Principal& principal, const std::string& action) {
-    return credentials::authorize(*world.plane().identities(), {.principal = principal, .action = action, .now = world.clock().now()}).allowed();
+    return credentials::authorize(*world.plane().identities(),
+                                  {.principal = principal, .action = action, .now = world.clock().now()})
+        .allowed();
   }
 
   api::Service iam = services::iam::make_iam(world.plane());
@@ -47,7 +53,9 @@ TEST_F(Sts, AnAssumedRoleIsWhoItSaysItIs) {
   EXPECT_EQ(session.secret.reveal(), answer["Credentials"]["SecretAccessKey"].get<std::string>());
   caller = session.principal;
   const auto who = must(service, "GetCallerIdentity", Json::object());
-  EXPECT_EQ(who, (Json{{"Account", "123456789012"}, {"Arn", answer["AssumedRoleUser"]["Arn"]}, {"UserId", answer["AssumedRoleUser"]["AssumedRoleId"]}}));
+  EXPECT_EQ(who, (Json{{"Account", "123456789012"},
+                       {"Arn", answer["AssumedRoleUser"]["Arn"]},
+                       {"UserId", answer["AssumedRoleUser"]["AssumedRoleId"]}}));
 }
 
 TEST_F(Sts, GetCallerIdentityNeedsNoPermission) { EXPECT_TRUE(row(service, "GetCallerIdentity").needs_no_permission); }
@@ -61,7 +69,10 @@ TEST_F(Sts, TheTrustPolicyGoesIntoTheDispatchersDecision) {
 }
 
 TEST_F(Sts, ARoleThatDoesNotTrustTheCallerAnswersAsOneThatIsNotThere) {
-  const std::string denied = "AccessDenied: User: arn:aws:iam::123456789012:user/berth-admin is not authorized to perform: sts:AssumeRole on resource: " + kRole;
+  const std::string denied =
+      "AccessDenied: User: arn:aws:iam::123456789012:user/berth-admin is not authorized to perform: sts:AssumeRole on "
+      "resource: " +
+      kRole;
   EXPECT_EQ(refused(), denied);
   make_role(kTaskTrust);
   EXPECT_EQ(refused(), denied);
@@ -69,12 +80,17 @@ TEST_F(Sts, ARoleThatDoesNotTrustTheCallerAnswersAsOneThatIsNotThere) {
 
 TEST_F(Sts, TheDurationIsLimitedByTheRoleAndByChaining) {
   make_role(kOpenTrust);
-  EXPECT_EQ(refused({{"DurationSeconds", 3601}}), "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+  EXPECT_EQ(refused({{"DurationSeconds", 3601}}),
+            "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
   must(iam, "UpdateRole", {{"RoleName", "app"}, {"MaxSessionDuration", 7200}});
   const auto answer = assume({{"DurationSeconds", 7200}});
-  must(iam, "PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"}, {"PolicyDocument", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})"}});
+  must(iam, "PutRolePolicy",
+       {{"RoleName", "app"},
+        {"PolicyName", "p"},
+        {"PolicyDocument", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})"}});
   caller = session_of(answer).principal;
-  EXPECT_EQ(refused({{"DurationSeconds", 7200}}), "ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
+  EXPECT_EQ(refused({{"DurationSeconds", 7200}}),
+            "ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining");
   assume();
 }
 
@@ -82,8 +98,13 @@ TEST_F(Sts, ASessionPolicyNarrowsTheSession) {
   make_role(kOpenTrust);
   must(iam, "AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess"}});
   const auto whole = session_of(assume()).principal;
-  const auto narrow = session_of(assume({{"Policy", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecs:*","Resource":"*"}})"}})).principal;
-  const auto managed = session_of(assume({{"PolicyArns", {{{"arn", "arn:aws:iam::aws:policy/AmazonElasticFileSystemClientReadOnlyAccess"}}}}})).principal;
+  const auto narrow =
+      session_of(
+          assume({{"Policy", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"ecs:*","Resource":"*"}})"}}))
+          .principal;
+  const auto managed =
+      session_of(assume({{"PolicyArns", {{{"arn", "arn:aws:iam::aws:policy/AmazonElasticFileSystemClientReadOnlyAccess"}}}}}))
+          .principal;
   EXPECT_TRUE(may(whole, "s3:GetObject"));
   EXPECT_FALSE(may(narrow, "s3:GetObject"));
   EXPECT_TRUE(may(narrow, "ecs:RunTask"));
@@ -94,15 +115,20 @@ TEST_F(Sts, ASessionPolicyNarrowsTheSession) {
 TEST_F(Sts, ASessionPolicyThatIsWrongOrTooLongIsRefused) {
   make_role(kOpenTrust);
   EXPECT_TRUE(refused({{"Policy", "{"}}).starts_with("MalformedPolicyDocument: "));
-  const auto much = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::)" + std::string(2048, 'a') + "\"}}";
+  const auto much = R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::)" +
+                    std::string(2048, 'a') + "\"}}";
   EXPECT_TRUE(refused({{"Policy", much}}).starts_with("PackedPolicyTooLarge: "));
   EXPECT_TRUE(refused({{"PolicyArns", {{{"arn", "arn:aws:iam::aws:policy/None"}}}}}).starts_with("ValidationError: "));
 }
 
 TEST_F(Sts, TagsBecomePrincipalTags) {
   make_role(kOpenTrust);
-  must(iam, "PutRolePolicy", {{"RoleName", "app"}, {"PolicyName", "p"},
-                              {"PolicyDocument", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}})"}});
+  must(
+      iam, "PutRolePolicy",
+      {{"RoleName", "app"},
+       {"PolicyName", "p"},
+       {"PolicyDocument",
+        R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}})"}});
   EXPECT_FALSE(may(session_of(assume()).principal, "ecs:RunTask"));
   const auto answer = assume({{"Tags", {{{"Key", "team"}, {"Value", "red"}}}}});
   EXPECT_TRUE(answer.contains("PackedPolicySize"));
@@ -116,14 +142,16 @@ TEST_F(Sts, WhatIsNotBuiltIsRefusedNotIgnored) {
 }
 
 TEST_F(Sts, ARoleArnThatIsNoneIsInvalid) {
-  EXPECT_EQ(refusal(service, "AssumeRole", {{"RoleArn", "arn:aws:s3:::bucket/role"}, {"RoleSessionName", "one"}}), "ValidationError: arn:aws:s3:::bucket/role is invalid");
+  EXPECT_EQ(refusal(service, "AssumeRole", {{"RoleArn", "arn:aws:s3:::bucket/role"}, {"RoleSessionName", "one"}}),
+            "ValidationError: arn:aws:s3:::bucket/role is invalid");
 }
 
 TEST_F(Sts, GetSessionTokenIsForLongTermKeysOnly) {
   const auto session = session_of(must(service, "GetSessionToken", {{"DurationSeconds", 900}}));
   EXPECT_EQ(session.principal.arn, caller.arn);
   caller = session.principal;
-  EXPECT_EQ(refusal(service, "GetSessionToken", Json::object()), "AccessDenied: Cannot call GetSessionToken with session credentials");
+  EXPECT_EQ(refusal(service, "GetSessionToken", Json::object()),
+            "AccessDenied: Cannot call GetSessionToken with session credentials");
 }
 
 TEST_F(Sts, AnAccessKeyTellsItsAccount) {

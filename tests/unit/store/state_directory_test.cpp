@@ -13,7 +13,7 @@ namespace berth::store {
 namespace {
 
 unsigned mode_of(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 0777 : 0;
 }
 

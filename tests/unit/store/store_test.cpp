@@ -69,7 +69,7 @@ TEST(Store, OnlyItsOwnerMayReadTheDatabase) {
   auto store = open_store(folder.file("berth.db"));
   ASSERT_TRUE(store->wait(store->submit({{"task", "a", "1"}})));
   for (const char* name : {"berth.db", "berth.db-wal"}) {
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::stat(folder.file(name).c_str(), &status), 0) << name;
     EXPECT_EQ(status.st_mode & 0777, 0600U) << name;
   }
@@ -95,9 +95,11 @@ TEST(Store, WhatWasAcknowledgedSurvivesSigkill) {
     }
     ::close(ends[1]);
     const int until = acknowledged + 20 + 7 * round;
-    while (acknowledged < until) ASSERT_EQ(::read(ends[0], &acknowledged, sizeof acknowledged), static_cast<ssize_t>(sizeof(int)));
+    while (acknowledged < until)
+      ASSERT_EQ(::read(ends[0], &acknowledged, sizeof acknowledged), static_cast<ssize_t>(sizeof(int)));
     ::kill(child, SIGKILL);
-    while (::read(ends[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged) {}
+    while (::read(ends[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged) {
+    }
     ::close(ends[0]);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
