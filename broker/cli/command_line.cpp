@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <functional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "broker/cli/commands.hpp"
 
@@ -47,10 +47,13 @@ int run_command_line(int argc, char** argv) {
   UpOptions up_options;
   CLI::App* made = command("up", "start the daemon and wait until it answers", [&] { return up(up_options); });
   add_state_directory(*made, up_options.state_directory);
-  made->add_option("--listen", up_options.listen, "address and port of the front door; port 0 takes a free one")->capture_default_str();
+  made->add_option("--listen", up_options.listen, "address and port of the front door; port 0 takes a free one")
+      ->capture_default_str();
   made->add_option("--region", up_options.region, "region to simulate (us-east-1 at first start, then fixed)");
   made->add_flag("--json", up_options.json, "print JSON, for machines");
-  add_example(*made, "berth up --listen 127.0.0.1:4580");
+  made->add_option("daemon-options", up_options.daemon_options, "options of berthd (see berthd --help), behind --");
+  made->positionals_at_end();
+  add_example(*made, "berth up --listen 127.0.0.1:4580\n  berth up -- --zones 3 --metadata-steady 0");
 
   CommonOptions env_options;
   made = command("env", "print exports of the endpoint and the administrator's key", [&] { return env(env_options); });

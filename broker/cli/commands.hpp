@@ -13,6 +13,7 @@ struct UpOptions {
   std::string state_directory;
   std::string listen = "127.0.0.1:4580";
   std::string region;  // empty: what the state directory has; us-east-1 at first
+  std::vector<std::string> daemon_options;  // for berthd as they are
   bool json = false;
 };
 // Starts `berthd` in the background and waits until it answers. Done at once where it runs already.
@@ -45,15 +46,15 @@ Result<int> logs(const LogsOptions& options);
 
 struct RunOptions : CommonOptions {
   std::vector<std::string> argv;
-  std::string task_definition;         // instead of argv: family, family:revision or ARN
+  std::string task_definition;  // instead of argv: family, family:revision or ARN
   std::string image = "host";
-  std::string role;                    // name or ARN of the task role
-  std::vector<std::string> volumes;    // FILE_SYSTEM[/ACCESS_POINT]:/path[:ro]
+  std::string role;                      // name or ARN of the task role
+  std::vector<std::string> volumes;      // FILE_SYSTEM[/ACCESS_POINT]:/path[:ro]
   std::vector<std::string> environment;  // NAME=value
   std::string cluster = "default";
   std::string launch_type = "FARGATE";
-  std::string zone;                    // empty: the first
-  std::string subnet;                  // empty: the default subnet of the zone
+  std::string zone;    // empty: the first
+  std::string subnet;  // empty: the default subnet of the zone
   std::string cpu = "256", memory = "512";
 };
 // Runs one task, streams its output, answers its exit code; Ctrl-C stops it.

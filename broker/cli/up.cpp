@@ -33,9 +33,10 @@ std::string daemon_path() {
 // Starts berthd in a session of its own; its readiness pipe is descriptor 3 there.
 Result<pid_t> spawn_daemon(const UpOptions& options, int ready_pipe) {
   const std::string program = daemon_path();
-  std::vector<std::string> words{program, "--state-dir", options.state_directory, "--listen", options.listen, "--ready-fd", "3",
-                                 "--log-file"};
+  std::vector<std::string> words{program, "--state-dir", options.state_directory, "--listen", options.listen, "--ready-fd",
+                                 "3",     "--log-file"};
   if (!options.region.empty()) words.insert(words.end(), {"--region", options.region});
+  words.insert(words.end(), options.daemon_options.begin(), options.daemon_options.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

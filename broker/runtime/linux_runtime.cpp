@@ -13,12 +13,12 @@
 #include "broker/runtime/launch_json.hpp"
 #include "broker/runtime/network_namespace.hpp"
 #include "broker/runtime/probe.hpp"
+#include "broker/runtime/probe_memory.hpp"
 #include "broker/runtime/task_record.hpp"
 
 namespace berth::runtime {
 namespace {
 
-constexpr std::size_t kProgramBytesMax = 64;
 constexpr unsigned kWorkers = 6;
 constexpr unsigned kCheckers = 4;
 
@@ -29,7 +29,8 @@ bool is_name(const std::string& text) {
 }
 
 Result<> check_names(const TaskLaunch& launch) {
-  if (!is_name(launch.id.str()) || launch.id.str().size() > 32) return fail(Code::invalid_argument, "task id `{}`", launch.id.str());
+  if (!is_name(launch.id.str()) || launch.id.str().size() > 32)
+    return fail(Code::invalid_argument, "task id `{}`", launch.id.str());
   if (launch.containers.empty() || launch.containers.size() > kContainersMax)
     return fail(Code::invalid_argument, "a task needs 1 to {} containers", kContainersMax);
   std::set<std::string> names;
@@ -61,7 +62,9 @@ Result<> check_host() {
   auto mounts = mount_table();
   if (!mounts) return fail(mounts.error());
   for (const MountEntry& mount : *mounts)
-    if (mount.shared) return fail(Code::failed_precondition, "mount `{}` is shared with the host: the runtime must run below berthd's keeper", mount.mount_point);
+    if (mount.shared)
+      return fail(Code::failed_precondition, "mount `{}` is shared with the host: the runtime must run below berthd's keeper",
+                  mount.mount_point);
   return {};
 }
 
@@ -109,23 +112,20 @@ Result<> LinuxRuntime::open(const Options& options, fuse::Share& share) {
   return {};
 }
 
-// The daemon before this one, below the same keeper, has tried already: a restart is to be short.
+// A start is to be short, above all one after a crash: who has tried already is believed while nothing has changed.
 Result<> LinuxRuntime::find_program() {
-  auto memory = survival_.region("runtime-oci", kProgramBytesMax);
-  if (!memory) return fail(memory.error());
-  const std::span<char> remembered(reinterpret_cast<char*>(memory->data()), memory->size());
-  if (remembered[0] != '\0') {
-    oci_ = OciRuntime(std::string(remembered.data()), paths_.oci());
-    if (auto version = oci_.version()) {
-      oci_version_ = *version;
-      return {};
-    }
+  const std::string fingerprint = probe_fingerprint();
+  if (const auto known = recall_probe(paths_.probe_memory(), fingerprint)) {
+    oci_ = OciRuntime(known->program, paths_.oci());
+    oci_version_ = known->version;
+    return {};
   }
   auto found = find_oci_runtime(machine());
   if (!found) return fail(found.error());
   oci_ = found->program;
   oci_version_ = found->version;
-  set_text(remembered, oci_.program());
+  if (auto kept = remember_probe(paths_.probe_memory(), fingerprint, {oci_.program(), oci_version_}); !kept)
+    log::warning("the next start will look for an OCI runtime again", {{"why", kept.error().message}});
   return {};
 }
 
@@ -144,7 +144,8 @@ LinuxRuntime::~LinuxRuntime() {
 }
 
 Machine LinuxRuntime::machine() {
-  return Machine{paths_, *cgroups_, oci_, *network_, *roots_, *volumes_, *logs_, pool_, checks_, survival_, exits_, clock_, handlers_, find_init_program()};
+  return Machine{paths_, *cgroups_, oci_,      *network_, *roots_, *volumes_, *logs_,
+                 pool_,  checks_,   survival_, exits_,    clock_,  handlers_, find_init_program()};
 }
 
 Result<> LinuxRuntime::add_subnet(const std::string& gateway, unsigned) { return network_->add_subnet(gateway); }
@@ -217,7 +218,8 @@ void LinuxRuntime::adopt_one(const TaskId& id, bool known) {
     if (is_name(id.str())) {
       cgroups_->end(id);
       drop_network_namespace(paths_.network_namespace(id.str()));
-      if (auto removed = remove_tree(paths_.task(id)); !removed) log::warning("a leftover stays", {{"task", id.str()}, {"why", removed.error().message}});
+      if (auto removed = remove_tree(paths_.task(id)); !removed)
+        log::warning("a leftover stays", {{"task", id.str()}, {"why", removed.error().message}});
       remove_task_record(survival_, id);
     }
     if (known) handlers_.report(Report{id, TaskStopped{clock_.now(), "Berth was stopped while the task was starting or ending"}});

@@ -1,8 +1,9 @@
 // Paths: where the runtime keeps what, below <state>/runtime:
 //
 //   oci/                       the OCI runtime's own state (`runc --root`)
+//   oci-runtime                which OCI runtime works here, see probe_memory.hpp
 //   netns/vpc, netns/<task>    network namespaces, held by bind mounts
-//   scratch/                   a tmpfs: what hides the host in `host` images, and overlay uppers that may not be on the host's disk
+//   scratch/                   a tmpfs: what hides the host in `host` images, and overlay uppers that its disk can't hold
 //   images/<digest>/           unpacked OCI images
 //   logs/<task>/<container>.log
 //   tasks/<task>/launch.json   the TaskLaunch, for adoption
@@ -22,6 +23,7 @@ class Paths {
 
   const std::string& root() const { return root_; }
   std::string oci() const { return root_ + "/oci"; }
+  std::string probe_memory() const { return root_ + "/oci-runtime"; }
   std::string namespaces() const { return root_ + "/netns"; }
   std::string network_namespace(const std::string& name) const { return namespaces() + "/" + name; }
   std::string scratch() const { return root_ + "/scratch"; }

@@ -49,7 +49,8 @@ Result<> run_probe(const Machine& machine, const OciRuntime& oci, const TaskLaun
   machine.exits.watch(*pid, [ended](int wait_status, TimePoint) { ended->set_value(wait_status); });
   if (auto begun = oci.start(id, bundle); !begun) return begun;
   if (status.wait_for(kProbeTimeout) != std::future_status::ready) return fail(Code::unavailable, "the container did not end");
-  if (const int code = exit_code_of(status.get()); code != 0) return fail(Code::failed_precondition, "the container ended with {}", code);
+  if (const int code = exit_code_of(status.get()); code != 0)
+    return fail(Code::failed_precondition, "the container ended with {}", code);
   return {};
 }
 
@@ -73,12 +74,13 @@ Result<> probe(const Machine& machine, const OciRuntime& oci) {
 
 Result<FoundRuntime> find_oci_runtime(const Machine& machine) {
   std::string reasons;
-  for (const char* name : {"crun", "runc"}) {
+  for (const char* name : kOciRuntimes) {
     const OciRuntime oci(name, machine.paths.oci());
     auto version = oci.version();
     const Result<> works = version ? probe(machine, oci) : Result<>(fail(version.error()));
     if (works) {
-      log::info("OCI runtime found", {{"runtime", *version}, {"cgroups", machine.cgroups.version() == Cgroups::Version::v1 ? "v1" : "v2"}});
+      log::info("OCI runtime found",
+                {{"runtime", *version}, {"cgroups", machine.cgroups.version() == Cgroups::Version::v1 ? "v1" : "v2"}});
       return FoundRuntime{oci, *version};
     }
     log::info("OCI runtime does not work here", {{"runtime", name}, {"why", works.error().message}});
@@ -88,8 +90,8 @@ Result<FoundRuntime> find_oci_runtime(const Machine& machine) {
 }
 
 std::string find_init_program() {
-  for (const char* path : {"/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/libexec/podman/catatonit",
-                           "/usr/bin/tini-static"})
+  for (const char* path : {"/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/bin/catatonit",
+                           "/usr/libexec/podman/catatonit", "/usr/bin/tini-static"})
     if (::access(path, X_OK) == 0) return path;
   return {};
 }
