@@ -52,7 +52,6 @@ Result<> replace_file(const std::string& path, std::string_view text, mode_t mod
     UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!fd) return fail_errno(errno, "create `" + fresh + "`");
     if (auto written = write_all(fd.get(), text, fresh); !written) return written;
-    if (::fsync(fd.get()) != 0) return fail_errno(errno, "fsync `" + fresh + "`");
   }
   if (::rename(fresh.c_str(), path.c_str()) != 0) return fail_errno(errno, "rename `" + fresh + "`");
   return {};

@@ -14,7 +14,8 @@ namespace berth::runtime {
 Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{1} << 20);
 // Makes the file or truncates it.
 Result<> write_file(const std::string& path, std::string_view text, mode_t mode = 0644);
-// Like write_file, but the old or the new text is there after a crash, never a part.
+// Like write_file, but after a crash of the program the old or the new text is there, never a part. Not synced to disk: for
+// what tells of processes and mounts, which a crash of the machine ends too.
 Result<> replace_file(const std::string& path, std::string_view text, mode_t mode = 0600);
 // Writes to a control file of the kernel (sysctl, cgroup): one write(2), never creates.
 Result<> write_control(const std::string& path, std::string_view text);
