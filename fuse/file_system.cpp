@@ -84,17 +84,15 @@ Answer<struct stat> FileSystem::change(const Caller& caller, Ino ino, const Chan
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
   const OpenRecord* open = opens_.find(handle, OpenKind::file);
-  auto applied = apply(caller, inode->fd(), *record, changes, open != nullptr && open->writable != 0 ? fd_of(*open) : -1);
+  auto applied = apply(caller, ino, inode->fd(), *record, changes, open != nullptr && open->writable != 0 ? fd_of(*open) : -1);
   if (!applied) return refuse(applied.error());
   return stat_of(inode->fd());
 }
 
-Answer<> FileSystem::apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd) {
+// The mode last: with an owner or a size the kernel sends the mode without suid bits, which must stay if the rest fails.
+Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes,
+                           int open_fd) {
   const Identity identity = grant_.identity_of(caller);
-  const FdName name(fd);
-  if (changes.mode) {
-    if (auto done = change_mode(caller, fd, *changes.mode); !done) return done;
-  }
   if (changes.uid || changes.gid) {
     const uid_t uid = changes.uid.value_or(static_cast<uid_t>(-1));
     const gid_t gid = changes.gid.value_or(static_cast<gid_t>(-1));
@@ -103,13 +101,17 @@ Answer<> FileSystem::apply(const Caller& caller, int fd, const InodeRecord& reco
   }
   if (changes.size) {
     if (record.type != S_IFREG) return refuse(record.type == S_IFDIR ? EISDIR : EINVAL);
-    auto done = run_as(identity, caller.pid, [&]() -> Answer<> {
-      if (open_fd >= 0) return answer(ftruncate(open_fd, *changes.size));
-      const UniqueFd file(openat(descriptors_.get(), name.text.data(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
-      if (!file) return refuse_last();
-      return answer(ftruncate(file.get(), *changes.size));
-    });
+    auto done = run_as(identity, caller.pid, [&] { return change_size(fd, open_fd, *changes.size); });
     if (!done) return done;
+  }
+  if (changes.mode) {
+    mode_t mode = *changes.mode;
+    if (changes.uid || changes.gid || changes.size) {  // the backing file system has taken bits away itself
+      const auto now = stat_of(fd);
+      if (!now) return refuse(now.error());
+      mode &= now->st_mode;
+    }
+    if (auto done = change_mode(caller, ino, fd, mode); !done) return done;
   }
   if (changes.access_time || changes.modification_time) {
     constexpr timespec kOmit{0, UTIME_OMIT};
@@ -119,9 +121,18 @@ Answer<> FileSystem::apply(const Caller& caller, int fd, const InodeRecord& reco
   return {};
 }
 
+Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {
+  if (open_fd >= 0) return answer(ftruncate(open_fd, size));
+  const FdName name(fd);
+  const UniqueFd file(openat(descriptors_.get(), name.text.data(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return refuse_last();
+  return answer(ftruncate(file.get(), size));
+}
+
 // The kernel asks for a mode without the suid and sgid bits when another user than the owner writes: anyone who may write
-// the file may take these bits from it. Everything else is the backing file system's to decide.
-Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t wanted) {
+// the file, or has it open for writing from a time when it might, may take these bits from it. Everything else is the
+// backing file system's to decide.
+Answer<> FileSystem::change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted) {
   const mode_t mode = wanted & 07777;
   const FdName name(fd);
   const auto now = stat_of(fd);
@@ -133,7 +144,7 @@ Answer<> FileSystem::change_mode(const Caller& caller, int fd, mode_t wanted) {
     auto writable = run_as(identity, caller.pid, [&] {
       return answer(static_cast<int>(syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS)));
     });
-    if (!writable) return refuse(EPERM);
+    if (!writable && !opens_.open_for_writing(ino)) return refuse(EPERM);
     return answer(fchmodat(descriptors_.get(), name.text.data(), mode, 0));
   }
   // Whether the sgid bit stays depends on the caller's groups, without an error to notice it by.
@@ -197,8 +208,7 @@ Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const
   return make(caller, parent, name, attempt, [&](int directory) { return answer(mkdirat(directory, name, mode)); });
 }
 
-Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name,
-                                       Attempt attempt) {
+Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Attempt attempt) {
   if (std::strlen(target) > kSymlinkBytesMax) return refuse(ENAMETOOLONG);
   return make(caller, parent, name, attempt, [&](int directory) { return answer(symlinkat(target, directory, name)); });
 }

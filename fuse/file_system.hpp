@@ -88,7 +88,7 @@ class FileSystem {
   struct Name {
     const char* name;
     std::uint64_t number;
-    mode_t type;      // S_IFMT bits
+    mode_t type;  // S_IFMT bits
     off_t next;
   };
   Answer<> read_directory(Handle handle, off_t offset, const std::function<bool(const Name&)>& entry);
@@ -98,10 +98,12 @@ class FileSystem {
 
   // POSIX locks: each owner has a descriptor of its own on the inode, so that they conflict between mounts and not within
   // one owner. `lock.l_pid` is the caller's process. Both never wait: EAGAIN.
-  Answer<> set_lock(Ino ino, std::uint64_t owner, struct flock lock);
+  Answer<> set_lock(Ino ino, std::uint64_t owner, Handle file, struct flock lock);
   Answer<struct flock> get_lock(Ino ino, std::uint64_t owner, struct flock lock);
-  // True where the owner had locks.
+  // Both are true where there were locks. A file that closes for good takes the locks of its open file description along
+  // (F_OFD_SETLK), of which the kernel says nothing: its owners of POSIX locks have let go before.
   bool drop_locks(Ino ino, std::uint64_t owner);
+  bool drop_locks_of(Handle file);
   // flock(2) on the open file; never waits.
   Answer<> set_flock(Handle handle, int operation);
 
@@ -118,16 +120,17 @@ class FileSystem {
   Answer<Entry> make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
-  Answer<> apply(const Caller& caller, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
-  Answer<> change_mode(const Caller& caller, int fd, mode_t wanted);
+  Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
+  Answer<> change_size(int fd, int open_fd, off_t size);
+  Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<UniqueFd> open_for_locks(Ino ino);
-  Answer<Handle> lock_handle(Ino ino, std::uint64_t owner);
+  Answer<Handle> lock_handle(Ino ino, std::uint64_t owner, Handle of_file);
 
   const Grant& grant_;
   InodeTable& inodes_;
   OpenFiles& opens_;
   std::mutex lock_handles_mutex_;  // one descriptor an owner; outside OpenFiles' lock
-  UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
+  UniqueFd descriptors_;           // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };
 
 }  // namespace berth::fuse

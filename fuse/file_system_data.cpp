@@ -40,8 +40,7 @@ Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags
   std::array<char, 16> name{};
   *fmt::format_to_n(name.begin(), name.size() - 1, "{}", path_fd).out = '\0';
   return run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
-    if ((flags & kOpenForExecution) != 0 &&
-        syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
+    if ((flags & kOpenForExecution) != 0 && syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
       return refuse_last();
     }
     UniqueFd file(openat(descriptors_.get(), name.data(), backing_flags(flags)));
@@ -68,8 +67,7 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
   return opens_.add(OpenKind::file, std::move(*file), ino, (flags & O_ACCMODE) != O_RDONLY);
 }
 
-Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags,
-                                   Attempt attempt) {
+Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt) {
   const std::string_view text{name};
   if (text.size() > kNameBytesMax) return refuse(ENAMETOOLONG);
   if (text.empty() || text == "." || text == ".." || text.find('/') != std::string_view::npos) return refuse(EINVAL);
@@ -208,17 +206,17 @@ Answer<UniqueFd> FileSystem::open_for_locks(Ino ino) {
   return file;
 }
 
-Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner) {
+Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner, Handle of_file) {
   const std::scoped_lock lock(lock_handles_mutex_);
   if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
   auto file = open_for_locks(ino);
   if (!file) return refuse(file.error());
-  return opens_.add(OpenKind::lock, std::move(*file), ino, false, owner);
+  return opens_.add_lock_owner(std::move(*file), ino, owner, of_file);
 }
 
-Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, struct flock lock) {
+Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, Handle file, struct flock lock) {
   if (lock.l_type == F_UNLCK && opens_.lock_handle(ino, owner) == 0) return {};
-  const auto handle = lock_handle(ino, owner);
+  const auto handle = lock_handle(ino, owner, file);
   if (!handle) return refuse(handle.error());
   OpenRecord* open = opens_.find(*handle, OpenKind::lock);
   if (open == nullptr) return refuse(EBADF);
@@ -247,6 +245,12 @@ bool FileSystem::drop_locks(Ino ino, std::uint64_t owner) {
   if (handle == 0) return false;
   opens_.close(handle);
   return true;
+}
+
+bool FileSystem::drop_locks_of(Handle file) {
+  const std::vector<Handle> handles = opens_.lock_handles_of(file);
+  for (const Handle handle : handles) opens_.close(handle);
+  return !handles.empty();
 }
 
 Answer<> FileSystem::set_flock(Handle handle, int operation) {

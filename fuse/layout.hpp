@@ -21,12 +21,12 @@ struct InodeRecord {
   std::uint32_t type;                  // S_IFMT bits; never changes in an inode's life
   std::uint64_t device;
   std::uint64_t number;
-  std::atomic<std::int32_t> held;      // O_PATH descriptor + 1, where a handle does not do
+  std::atomic<std::int32_t> held;  // O_PATH descriptor + 1, where a handle does not do
   std::int32_t handle_type;
-  std::uint32_t handle_size;           // 0: no handle
+  std::uint32_t handle_size;  // 0: no handle
   std::array<std::byte, 40> handle;
-  std::int32_t backing_id;             // the kernel's name of the file for passthrough; 0: none
-  std::uint32_t passthrough_opens;     // how many opens share it
+  std::int32_t backing_id;          // the kernel's name of the file for passthrough; 0: none
+  std::uint32_t passthrough_opens;  // how many opens share it
 };
 
 // `closing`: the descriptor may be open or not; the next daemon finds out by device and number.
@@ -41,6 +41,7 @@ struct OpenRecord {
   std::uint32_t writable;
   Ino ino;
   std::uint64_t lock_owner;
+  std::uint64_t lock_file;  // handle of the open file through which the owner came to its locks
   std::uint64_t device;
   std::uint64_t number;
 };
@@ -52,7 +53,7 @@ struct JournalRecord {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455231;  // "BER1"
+  static constexpr std::uint32_t kMagic = 0x42455232;  // "BER2"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
   static constexpr std::size_t kInterruptedMax = 64;
@@ -70,7 +71,7 @@ struct MountHeader {
   std::atomic<std::uint32_t> rights;  // bit 0 write, bit 1 root access
   std::uint32_t passthrough;          // wanted when the mount was made: the connection remembers
   std::atomic<std::uint32_t> init_size;
-  std::array<std::byte, 256> init;    // the kernel's INIT, raw
+  std::array<std::byte, 256> init;                         // the kernel's INIT, raw
   std::array<JournalRecord, kWorkersMax> journal;          // a worker's request of now
   std::array<JournalRecord, kInterruptedMax> interrupted;  // dead workers' requests, until they come again
   std::uint32_t interrupted_next;

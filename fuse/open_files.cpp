@@ -5,9 +5,7 @@
 
 namespace berth::fuse {
 namespace {
-Handle handle_of(std::uint32_t slot, const OpenRecord& record) {
-  return (std::uint64_t{record.generation} << 32U) | (slot + 1U);
-}
+Handle handle_of(std::uint32_t slot, const OpenRecord& record) { return (std::uint64_t{record.generation} << 32U) | (slot + 1U); }
 }  // namespace
 
 Result<> OpenFiles::adopt(const std::set<std::string>& regions) {
@@ -42,10 +40,10 @@ void OpenFiles::remove() {
   free_.clear();
 }
 
-Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, std::uint64_t lock_owner) {
+// Under the lock; in use, for the next daemon too, when `kind` is set.
+Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, Handle& handle) {
   struct stat attributes {};
   if (fstat(fd.get(), &attributes) != 0) return refuse_last();
-  const std::scoped_lock lock(mutex_);
   if (free_.empty()) {
     const std::uint32_t before = slots_.size();
     if (!slots_.grow()) return refuse(ENFILE);
@@ -58,14 +56,35 @@ Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable
   record.descriptor = fd.release() + 1;
   record.pid = 0;
   record.passthrough = 0;
-  record.writable = writable ? 1 : 0;
+  record.writable = 0;
   record.ino = ino;
-  record.lock_owner = lock_owner;
+  record.lock_owner = 0;
+  record.lock_file = 0;
   record.device = attributes.st_dev;
   record.number = attributes.st_ino;
-  record.kind = kind;
-  const Handle handle = handle_of(slot, record);
-  if (kind == OpenKind::lock) locks_[{ino, lock_owner}] = handle;
+  handle = handle_of(slot, record);
+  return &record;
+}
+
+Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable) {
+  const std::scoped_lock lock(mutex_);
+  Handle handle = 0;
+  auto record = fill(std::move(fd), ino, handle);
+  if (!record) return refuse(record.error());
+  (*record)->writable = writable ? 1 : 0;
+  (*record)->kind = kind;
+  return handle;
+}
+
+Answer<Handle> OpenFiles::add_lock_owner(UniqueFd fd, Ino ino, std::uint64_t owner, Handle file) {
+  const std::scoped_lock lock(mutex_);
+  Handle handle = 0;
+  auto record = fill(std::move(fd), ino, handle);
+  if (!record) return refuse(record.error());
+  (*record)->lock_owner = owner;
+  (*record)->lock_file = file;
+  (*record)->kind = OpenKind::lock;
+  locks_[{ino, owner}] = handle;
   return handle;
 }
 
@@ -100,6 +119,26 @@ Handle OpenFiles::lock_handle(Ino ino, std::uint64_t lock_owner) const {
   const std::scoped_lock lock(mutex_);
   const auto found = locks_.find({ino, lock_owner});
   return found == locks_.end() ? 0 : found->second;
+}
+
+std::vector<Handle> OpenFiles::lock_handles_of(Handle file) const {
+  std::vector<Handle> handles;
+  const std::scoped_lock lock(mutex_);
+  const OpenRecord* open = find(file, OpenKind::file);
+  if (open == nullptr) return handles;
+  for (auto at = locks_.lower_bound({open->ino, 0}); at != locks_.end() && at->first.first == open->ino; ++at) {
+    if (slots_.at(static_cast<std::uint32_t>(at->second) - 1U)->lock_file == file) handles.push_back(at->second);
+  }
+  return handles;
+}
+
+bool OpenFiles::open_for_writing(Ino ino) const {
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const OpenRecord& record = *slots_.at(slot);
+    if (record.kind == OpenKind::file && record.ino == ino && record.writable != 0) return true;
+  }
+  return false;
 }
 
 pid_t OpenFiles::other_lock_user(Ino ino, std::uint64_t lock_owner) const {

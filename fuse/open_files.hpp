@@ -27,17 +27,22 @@ class OpenFiles {
   Result<> adopt(const std::set<std::string>& regions);
   void remove();
 
-  Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, std::uint64_t lock_owner = 0);
+  Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable);
+  Answer<Handle> add_lock_owner(UniqueFd fd, Ino ino, std::uint64_t owner, Handle file);
   // Null for what is not open as `kind`. Valid until closed, which the kernel asks for last.
   OpenRecord* find(Handle handle, OpenKind kind) const;
   void close(Handle handle);
 
   // The handle on which this owner's POSIX locks of the inode lie; 0 where it has none.
   Handle lock_handle(Ino ino, std::uint64_t lock_owner) const;
+  // The lock owners that came through this open file.
+  std::vector<Handle> lock_handles_of(Handle file) const;
+  bool open_for_writing(Ino ino) const;
   // The process that uses locks of the inode on this mount, where that is one other than `lock_owner`; 0 else.
   pid_t other_lock_user(Ino ino, std::uint64_t lock_owner) const;
 
  private:
+  Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, Handle& handle);
   void finish_closing(OpenRecord& record);
 
   Survival& survival_;

@@ -128,6 +128,7 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
 void op_release(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   Mount& mount = mount_of(req);
   const InodeKey key = mount.key_of(ino);
+  mount.files().drop_locks_of(info->fh);
   mount.close_file(info->fh);
   fuse_reply_err(req, 0);
   if (!mount.common().waiters.empty()) mount.common().waiters.wake(key);
@@ -147,8 +148,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* in
   fuse_reply_lseek(req, *found);
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t, off_t out_offset,
-                        FileInfo* out, std::size_t length, int) {
+void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t, off_t out_offset, FileInfo* out,
+                        std::size_t length, int) {
   const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, out->fh, out_offset, length);
   if (!copied) return reply_errno(req, copied.error());
   fuse_reply_write(req, *copied);

@@ -31,8 +31,8 @@ void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock) {
 
 void op_setlk(fuse_req_t req, fuse_ino_t ino, FileInfo* info, struct flock* lock, int sleep) {
   Mount& mount = mount_of(req);
-  const auto try_lock = [&mount, ino, owner = info->lock_owner, wanted = *lock] {
-    return mount.files().set_lock(ino, owner, wanted);
+  const auto try_lock = [&mount, ino, owner = info->lock_owner, file = info->fh, wanted = *lock] {
+    return mount.files().set_lock(ino, owner, file, wanted);
   };
   const Answer<> got = try_lock();
   if (!got && got.error() == Errno{EAGAIN} && sleep != 0) return wait_for_lock(req, ino, try_lock);
