@@ -8,7 +8,12 @@ import tempfile
 import time
 
 import boto3
+import botocore.auth
+import botocore.awsrequest
 import botocore.config
+import botocore.credentials
+import botocore.exceptions
+import botocore.httpsession
 
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", "build/dev")).resolve()
 BERTH = str(BUILD / "broker" / "berth")
@@ -46,12 +51,22 @@ class Berth:
     def endpoint(self):
         return self.environment["AWS_ENDPOINT_URL"]
 
-    def client(self, service, key=None, secret=None, token=None):
+    def client(self, service, key=None, secret=None, token=None, validate=True):
+        """validate=False: boto3 sends what it would refuse itself, so that Berth must."""
         return boto3.client(
             service, endpoint_url=self.endpoint, region_name=self.environment["AWS_REGION"],
             aws_access_key_id=key or self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=secret or self.environment["AWS_SECRET_ACCESS_KEY"], aws_session_token=token,
-            config=botocore.config.Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60))
+            config=botocore.config.Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, parameter_validation=validate))
+
+    def ecs_call(self, operation, **members):
+        """A call that Debian's botocore is too old for, signed by it all the same: (HTTP status, answer)."""
+        request = botocore.awsrequest.AWSRequest("POST", self.endpoint + "/", data=json.dumps(members), headers={
+            "Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AmazonEC2ContainerServiceV20141113.{operation}"})
+        keys = botocore.credentials.Credentials(self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"])
+        botocore.auth.SigV4Auth(keys, "ecs", self.environment["AWS_REGION"]).add_auth(request)
+        answer = botocore.httpsession.URLLib3Session().send(request.prepare())
+        return answer.status_code, json.loads(answer.content)
 
     def aws(self, *words, check=True):
         """Debian's AWS CLI, which is too old for AWS_ENDPOINT_URL."""
@@ -79,6 +94,16 @@ def wait_until(condition, seconds=30):
             return answer
         assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
         time.sleep(0.05)
+
+
+def refusal(call, *arguments, **more):
+    """The error that the call is answered with: (code, HTTP status, message). That it is refused is asserted."""
+    try:
+        answer = call(*arguments, **more)
+    except botocore.exceptions.ClientError as error:
+        said = error.response["Error"]
+        return said["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"], said.get("Message", "")
+    raise AssertionError(f"not refused: {answer}")
 
 
 TRUST_TASKS = json.dumps({"Version": "2012-10-17", "Statement": [
