@@ -105,13 +105,9 @@ Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRec
     if (!done) return done;
   }
   if (changes.mode) {
-    mode_t mode = *changes.mode;
-    if (changes.uid || changes.gid || changes.size) {  // the backing file system has taken bits away itself
-      const auto now = stat_of(fd);
-      if (!now) return refuse(now.error());
-      mode &= now->st_mode;
-    }
-    if (auto done = change_mode(caller, ino, fd, mode); !done) return done;
+    auto done = changes.uid || changes.gid || changes.size ? strip_mode(caller, ino, fd, *changes.mode)
+                                                           : change_mode(caller, ino, fd, *changes.mode);
+    if (!done) return done;
   }
   if (changes.access_time || changes.modification_time) {
     constexpr timespec kOmit{0, UTIME_OMIT};
@@ -119,6 +115,17 @@ Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRec
     return run_as(identity, caller.pid, [&] { return answer(utimensat(fd, "", times.data(), AT_EMPTY_PATH)); });
   }
   return {};
+}
+
+// What is not in `wanted`, unless the backing file system has taken it away already. Of sticky bits the kernel knows nothing
+// where it does not check permissions.
+Answer<> FileSystem::strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted) {
+  const auto now = stat_of(fd);
+  if (!now) return refuse(now.error());
+  const mode_t permissions = now->st_mode & 07777;
+  const mode_t mode = permissions & (wanted | S_ISVTX);
+  if (mode == permissions) return {};
+  return change_mode(caller, ino, fd, mode);
 }
 
 Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {

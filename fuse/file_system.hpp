@@ -121,6 +121,7 @@ class FileSystem {
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
+  Answer<> strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<> change_size(int fd, int open_fd, off_t size);
   Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<UniqueFd> open_for_locks(Ino ino);

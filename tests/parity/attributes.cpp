@@ -87,7 +87,9 @@ std::string text_of(const struct stat& a, bool access_time) {
   // A write that must take the sgid bit of a file which its group may not execute (it gives nobody anything): the kernel does
   // not tell FUSE of it.
   const bool idle_sgid = S_ISREG(a.st_mode) && (a.st_mode & S_IXGRP) == 0;
-  const mode_t mode = idle_sgid ? a.st_mode & ~static_cast<mode_t>(S_ISGID) : a.st_mode;
+  mode_t mode = idle_sgid ? a.st_mode & ~static_cast<mode_t>(S_ISGID) : a.st_mode;
+  // Nor, behind an access point, of a file's sticky bit, which means nothing: it goes with the suid bit.
+  if (S_ISREG(mode)) mode &= ~static_cast<mode_t>(S_ISVTX);
   return fmt::format("mode={:o} links={} owner={}:{} size={} blocks={} block={} atime={} mtime={}", mode, a.st_nlink, a.st_uid,
                      a.st_gid, a.st_size, a.st_blocks, a.st_blksize, access_time ? text_of(a.st_atim) : "-", text_of(a.st_mtim));
 }
