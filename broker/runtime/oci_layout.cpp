@@ -7,31 +7,20 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "broker/base/unique_fd.hpp"
 #include "broker/runtime/files.hpp"
+#include "broker/runtime/oci_documents.hpp"
 #include "broker/runtime/process.hpp"
 
 namespace berth::runtime {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::size_t kDocumentBytesMax = std::size_t{4} << 20;
-constexpr std::size_t kLayersMax = 127;  // Docker's limit
+constexpr int kIndexesMax = 2;  // below the first
 constexpr auto kUnpackTimeout = std::chrono::minutes(10);
-constexpr std::string_view kReferenceName = "org.opencontainers.image.ref.name";
-
-#if defined(__aarch64__)
-constexpr const char* kArchitecture = "arm64";
-#else
-constexpr const char* kArchitecture = "amd64";
-#endif
 
 Result<std::string> hex_of(const std::string& digest) {
   const bool right = digest.size() == 71 && digest.starts_with("sha256:") &&
@@ -51,61 +40,18 @@ Result<std::string> checked_blob(const std::string& layout, const std::string& d
   return path;
 }
 
-Result<json> document(const std::string& path) {
-  auto text = read_file(path, kDocumentBytesMax);
-  if (!text) return fail(text.error());
-  json value = json::parse(*text, nullptr, false);
-  if (!value.is_object()) return fail(Code::invalid_argument, "`{}` is not a JSON object", path);
-  return value;
-}
-
-bool fits_this_machine(const json& descriptor) {
-  if (!descriptor.contains("platform")) return true;
-  const json& platform = descriptor["platform"];
-  return platform.value("os", "linux") == "linux" && platform.value("architecture", kArchitecture) == kArchitecture;
-}
-
-std::string name_of(const json& descriptor) {
-  return descriptor.contains("annotations") ? descriptor["annotations"].value(std::string(kReferenceName), "") : "";
-}
+Result<std::string> document(const std::string& path) { return read_file(path, kDocumentBytesMax); }
 
 // The manifest in an index, which may hold indexes (one image for several machines).
-Result<json> find_manifest(const std::string& layout, const json& index, const std::string& tag, int depth) {
-  std::vector<json> candidates;
-  for (const json& descriptor : index.value("manifests", json::array()))
-    if (fits_this_machine(descriptor) && (tag.empty() || name_of(descriptor) == tag || name_of(descriptor).ends_with(":" + tag)))
-      candidates.push_back(descriptor);
-  if (candidates.size() > 1 && tag.empty() && depth == 0) {
-    const auto latest = std::find_if(candidates.begin(), candidates.end(), [](const json& d) { return name_of(d) == "latest"; });
-    if (latest == candidates.end()) return fail(Code::invalid_argument, "the layout holds several images: name one with `:tag`");
-    candidates.front() = *latest;
-  }
-  if (candidates.empty())
-    return fail(Code::not_found, "no image `{}` for linux/{} in the layout", tag.empty() ? "latest" : tag, kArchitecture);
-  auto path = checked_blob(layout, candidates.front().value("digest", ""));
+Result<ImageManifest> find_manifest(const std::string& layout, const std::string& index, const std::string& tag, int depth = 0) {
+  auto entry = read_index(index, tag, depth == 0);
+  if (!entry) return fail(entry.error());
+  auto path = checked_blob(layout, entry->digest);
   if (!path) return fail(path.error());
   auto found = document(*path);
-  if (!found || !found->contains("manifests") || depth > 2) return found;
+  if (!found) return fail(found.error());
+  if (depth > kIndexesMax || !is_index(*found)) return read_manifest(*found);
   return find_manifest(layout, *found, "", depth + 1);
-}
-
-ImageConfig read_config(const json& image) {
-  ImageConfig config;
-  const json settings = image.value("config", json::object());
-  if (!settings.is_object()) return config;
-  const auto list = [&](const char* name) {
-    return settings.contains(name) && settings[name].is_array() ? settings[name].get<std::vector<std::string>>()
-                                                                : std::vector<std::string>();
-  };
-  for (const std::string& entry : list("Env"))
-    if (const std::size_t equals = entry.find('='); equals != std::string::npos)
-      config.environment.emplace_back(entry.substr(0, equals), entry.substr(equals + 1));
-  config.entry_point = list("Entrypoint");
-  config.command = list("Cmd");
-  config.user = settings.value("User", "");
-  config.working_directory = settings.value("WorkingDir", "");
-  config.stop_signal = settings.value("StopSignal", "");
-  return config;
 }
 
 const char* compression_option(const std::string& media_type) {
@@ -116,8 +62,8 @@ const char* compression_option(const std::string& media_type) {
 
 // tar(1) strips leading `/`, refuses `..` and makes links that lead out only after all files: with a fresh directory a layer
 // can't write outside.
-Result<std::string> unpack_layer(const std::string& layout, const json& layer, const std::string& cache) {
-  auto hex = hex_of(layer.value("digest", ""));
+Result<std::string> unpack_layer(const std::string& layout, const ImageManifest::Layer& layer, const std::string& cache) {
+  auto hex = hex_of(layer.digest);
   if (!hex) return fail(hex.error());
   const std::string done = cache + "/" + *hex, fresh = cache + "/new-" + *hex;
   if (::access(done.c_str(), F_OK) == 0) return done;
@@ -125,11 +71,11 @@ Result<std::string> unpack_layer(const std::string& layout, const json& layer, c
   if (!blob) return fail(blob.error());
   if (auto removed = remove_tree(fresh); !removed) return fail(removed.error());
   if (auto made = make_directories(fresh); !made) return fail(made.error());
-  auto unpacked = run_checked(
-      {.arguments = {"tar", "--extract", "--file", *blob, "--directory", fresh, compression_option(layer.value("mediaType", "")),
-                     "--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs",
-                     "--xattrs-include=security.capability", "--delay-directory-restore", "--warning=no-timestamp"},
-       .timeout = kUnpackTimeout});
+  auto unpacked =
+      run_checked({.arguments = {"tar", "--extract", "--file", *blob, "--directory", fresh, compression_option(layer.media_type),
+                                 "--numeric-owner", "--same-owner", "--preserve-permissions", "--xattrs",
+                                 "--xattrs-include=security.capability", "--delay-directory-restore", "--warning=no-timestamp"},
+                   .timeout = kUnpackTimeout});
   if (!unpacked) return fail(unpacked.error().within("unpack layer sha256:" + *hex));
   if (auto converted = convert_whiteouts(fresh); !converted) return fail(converted.error());
   if (::rename(fresh.c_str(), done.c_str()) != 0) return fail_errno(errno, "rename `" + fresh + "`");
@@ -139,18 +85,17 @@ Result<std::string> unpack_layer(const std::string& layout, const json& layer, c
 Result<UnpackedImage> unpack(const ImageReference& reference, const std::string& cache) {
   auto index = document(reference.path + "/index.json");
   if (!index) return fail(index.error());
-  auto manifest = find_manifest(reference.path, *index, reference.tag, 0);
+  auto manifest = find_manifest(reference.path, *index, reference.tag);
   if (!manifest) return fail(manifest.error());
-  auto config_path = checked_blob(reference.path, manifest->value("config", json::object()).value("digest", ""));
+  auto config_path = checked_blob(reference.path, manifest->config);
   if (!config_path) return fail(config_path.error().within("image configuration"));
-  auto config = document(*config_path);
+  auto document_text = document(*config_path);
+  if (!document_text) return fail(document_text.error());
+  auto config = read_image_config(*document_text);
   if (!config) return fail(config.error());
   UnpackedImage image;
-  image.config = read_config(*config);
-  const json layers = manifest->value("layers", json::array());
-  if (layers.empty() || layers.size() > kLayersMax)
-    return fail(Code::invalid_argument, "an image needs 1 to {} layers", kLayersMax);
-  for (const json& layer : layers) {
+  image.config = std::move(*config);
+  for (const ImageManifest::Layer& layer : manifest->layers) {
     auto directory = unpack_layer(reference.path, layer, cache);
     if (!directory) return fail(directory.error());
     image.layers.insert(image.layers.begin(), std::move(*directory));
@@ -186,12 +131,9 @@ Result<> convert_directory(UniqueFd fd, const std::string& path) {
 }  // namespace
 
 Result<UnpackedImage> unpack_layout(const ImageReference& reference, const std::string& cache) {
-  try {
-    auto image = unpack(reference, cache);
-    return image ? std::move(image) : Result<UnpackedImage>(fail(image.error().within("`" + reference.path + "`")));
-  } catch (const json::exception& exception) {  // a member of another type than the specification's
-    return fail(Code::invalid_argument, "`{}`: not an OCI image layout: {}", reference.path, exception.what());
-  }
+  auto image = unpack(reference, cache);
+  if (!image) return fail(image.error().within("`" + reference.path + "`"));
+  return image;
 }
 
 Result<> convert_whiteouts(const std::string& directory) {
