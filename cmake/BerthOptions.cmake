@@ -17,7 +17,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(berth_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-dangling-pointer
                                                  -Wno-maybe-uninitialized -Wno-missing-field-initializers)
 else()
-  target_compile_options(berth_options INTERFACE -Wno-missing-field-initializers -Wno-missing-designated-field-initializers)
+  # -Wno-deprecated-declarations: libstdc++ 12 calls what it deprecates itself (std::stable_sort, get_temporary_buffer).
+  target_compile_options(berth_options INTERFACE -Wno-missing-field-initializers -Wno-missing-designated-field-initializers
+                                                 -Wno-deprecated-declarations)
 endif()
 if(BERTH_SANITIZE)
   target_compile_options(berth_options INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
