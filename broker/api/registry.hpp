@@ -29,6 +29,7 @@ class Registry {
   // A service without a table, or a row that its table doesn't have, is a mistake of ours: CHECK.
   explicit Registry(std::vector<Service> services);
 
+  const std::vector<std::unique_ptr<const Entry>>& entries() const { return entries_; }
   const Entry* by_model(std::string_view model) const;
   const Entry* by_signing_name(std::string_view name) const;
   // For requests that say nothing of a service in a signature: by X-Amz-Target, `Action` and `Version`, or the path.

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 namespace berth::daemon {
@@ -28,12 +29,14 @@ Result<> parse_listen(const std::string& text, Config& config) {
 
 }  // namespace
 
-Result<ParsedConfig> parse_command_line(int argc, char** argv) {
+ParsedConfig parse_command_line(int argc, char** argv) {
   ParsedConfig parsed;
   Config& config = parsed.config;
   std::string listen = "127.0.0.1:4580";
   CLI::App app{"The daemon of Berth; `berth up` starts it"};
   app.set_version_flag("--version", "berthd " BERTH_VERSION);
+  // First: when one of the others is wrong, this one has been read, and `berth up` is told.
+  app.add_option("--ready-fd", config.ready_fd, "descriptor to write `ready ENDPOINT` to");
   app.add_option("--state-dir", config.state_directory)->envname("BERTH_STATE_DIR")->capture_default_str();
   app.add_option("--listen", listen, "address and port of the front door")->capture_default_str();
   CLI::Option* region = app.add_option("--region", config.region, "fixed at the first start")->capture_default_str();
@@ -48,16 +51,21 @@ Result<ParsedConfig> parse_command_line(int argc, char** argv) {
   app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
   app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");
   app.add_flag("--verbose", config.verbose, "log debug lines too");
-  app.add_option("--ready-fd", config.ready_fd, "descriptor to write `ready ENDPOINT` to");
+  app.add_flag("--operations", config.list_operations, "print which operations of which service are built, in Markdown, and end");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     parsed.exit_code = app.exit(error) == 0 ? 0 : 2;
+    if (parsed.exit_code != 0) parsed.problem = error.what();
     return parsed;
   }
   config.region_given = region->count() > 0;
   config.state_directory = std::filesystem::absolute(config.state_directory).lexically_normal().string();
-  if (auto read = parse_listen(listen, config); !read) return fail(read.error());
+  if (auto read = parse_listen(listen, config); !read) {
+    parsed.exit_code = 2;
+    parsed.problem = read.error().message;
+    fmt::print(stderr, "berthd: {}\n", parsed.problem);
+  }
   return parsed;
 }
 

@@ -17,21 +17,22 @@ struct Config {
   unsigned zones = 2;             // how many availability zones, 2 to 6
   unsigned request_workers = 16;  // calls decided at the same time
   unsigned share_workers = 4;
-  double metadata_steady = 40;  // credential and metadata requests a second, for each path of a task: the
-  double metadata_burst = 60;   // ECS agent's limits; steady 0: none
-  bool passthrough = true;      // kernel passthrough on the share, where there is any
-  bool log_to_file = false;     // to <state directory>/daemon.log instead of standard error
-  bool verbose = false;         // debug lines too
-  int ready_fd = -1;            // gets "ready ENDPOINT" or "error: why" once
+  double metadata_steady = 40;   // credential and metadata requests a second, for each path of a task: the
+  double metadata_burst = 60;    // ECS agent's limits; steady 0: none
+  bool passthrough = true;       // kernel passthrough on the share, where there is any
+  bool log_to_file = false;      // to <state directory>/daemon.log instead of standard error
+  bool verbose = false;          // debug lines too
+  bool list_operations = false;  // print docs/API.md and end
+  int ready_fd = -1;             // gets "ready ENDPOINT" or "error: why" once
 };
 
-// Reads the command line of `berthd`. Code::invalid_argument for wrong ones; nullopt-like exit code >= 0 where --help or
-// --version was asked for and printed.
+// Reads the command line of `berthd` and prints what is to print: help, the version, or what is wrong.
 struct ParsedConfig {
   Config config;
-  int exit_code = -1;
+  int exit_code = -1;   // >= 0: end with it
+  std::string problem;  // what is wrong, for whoever waits at ready_fd
 };
-Result<ParsedConfig> parse_command_line(int argc, char** argv);
+ParsedConfig parse_command_line(int argc, char** argv);
 
 // `us-east-1` -> us-east-1a, us-east-1b, ...
 std::vector<std::string> zone_names(const Config& config);

@@ -19,6 +19,7 @@
 #include "broker/control/control_plane.hpp"
 #include "broker/daemon/admin.hpp"
 #include "broker/daemon/bootstrap.hpp"
+#include "broker/daemon/services.hpp"
 #include "broker/daemon/status.hpp"
 #include "broker/daemon/stop_signal.hpp"
 #include "broker/daemon/task_life.hpp"
@@ -27,12 +28,6 @@
 #include "broker/launch/launcher.hpp"
 #include "broker/launch/task_credentials.hpp"
 #include "broker/runtime/runtime.hpp"
-#include "broker/services/autoscaling/service.hpp"
-#include "broker/services/ec2/service.hpp"
-#include "broker/services/ecs/service.hpp"
-#include "broker/services/efs/service.hpp"
-#include "broker/services/iam/service.hpp"
-#include "broker/services/sts/service.hpp"
 #include "broker/services/task_metadata/service.hpp"
 #include "broker/store/store.hpp"
 #include "credentials/sts/session_token.hpp"
@@ -169,14 +164,7 @@ void Daemon::build_services() {
   efs_ = std::make_unique<services::efs::Parts>(services::efs::Parts{
       *plane_, services::efs::directories_below(directory_.file_systems()), [this] { life_->refresh_rights(); }});
 
-  std::vector<api::Service> services;
-  services.push_back(services::ecs::make_ecs(*plane_));
-  services.push_back(services::efs::make_service(*efs_));
-  services.push_back(services::iam::make_iam(*plane_));
-  services.push_back(services::sts::make_sts(*plane_, *tokens_, random_));
-  services.push_back(services::ec2::make_ec2(*plane_));
-  services.push_back(services::autoscaling::make_autoscaling(*plane_));
-  registry_ = std::make_unique<api::Registry>(std::move(services));
+  registry_ = std::make_unique<api::Registry>(make_services(*plane_, *efs_, *tokens_, random_));
   const auto identities = [this] { return plane_->identities(); };
   dispatcher_ =
       std::make_unique<api::Dispatcher>(api::DispatcherParts{.registry = *registry_,

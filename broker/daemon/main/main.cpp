@@ -11,6 +11,7 @@
 #include "broker/base/unique_fd.hpp"
 #include "broker/daemon/config.hpp"
 #include "broker/daemon/daemon.hpp"
+#include "broker/daemon/services.hpp"
 #include "broker/http/socket.hpp"
 #include "broker/keeper/keeper.hpp"
 #include "broker/store/state_directory.hpp"
@@ -46,7 +47,15 @@ Result<> check_machine() {
   return {};
 }
 
+Result<int> print_operations() {
+  const auto text = daemon::list_operations();
+  if (!text) return fail(text.error());
+  fmt::print("{}", *text);
+  return 0;
+}
+
 Result<int> run(daemon::Config config) {
+  if (config.list_operations) return print_operations();
   if (auto checked = check_machine(); !checked) return fail(checked.error());
   raise_descriptor_limit();
   auto directory = store::StateDirectory::prepare(config.state_directory);
@@ -65,13 +74,13 @@ Result<int> run(daemon::Config config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  auto parsed = daemon::parse_command_line(argc, argv);
-  if (parsed && parsed->exit_code >= 0) return parsed->exit_code;
-  daemon::Config config = parsed ? parsed->config : daemon::Config{};
-  if (config.verbose) log::set_level(log::Level::debug);
-  const Result<int> done = parsed ? run(config) : fail(parsed.error());
+  const daemon::ParsedConfig parsed = daemon::parse_command_line(argc, argv);
+  if (!parsed.problem.empty()) daemon::announce(parsed.config.ready_fd, "error: " + parsed.problem);
+  if (parsed.exit_code >= 0) return parsed.exit_code;
+  if (parsed.config.verbose) log::set_level(log::Level::debug);
+  const Result<int> done = run(parsed.config);
   if (done) return *done;
   fmt::print(stderr, "berthd: {}\n", done.error().message);
-  daemon::announce(config.ready_fd, "error: " + done.error().message);
+  daemon::announce(parsed.config.ready_fd, "error: " + done.error().message);
   return 1;
 }
