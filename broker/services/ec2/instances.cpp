@@ -162,7 +162,18 @@ Outcome<LaunchTemplateData> data_of_request(const Control& c, const Json& input)
   return data;
 }
 
-// Where the request says, where its interface says; the only subnet there is in the zone asked for; else it must be said.
+// A subnet of the default VPC: in `zone`, or the first one where that is empty.
+const Subnet* default_subnet(const Cluster& cluster, const std::string& zone) {
+  const Subnet* first = nullptr;
+  for (const auto& [id, subnet] : cluster.subnets()) {
+    auto vpc = cluster.vpcs().find(subnet.vpc);
+    if (vpc == cluster.vpcs().end() || !vpc->second.is_default || (!zone.empty() && subnet.zone != zone)) continue;
+    if (!first || subnet.zone < first->zone) first = &subnet;
+  }
+  return first;
+}
+
+// Where the request says, where its interface says, else the default VPC.
 Outcome<SubnetId> subnet_of_request(const Cluster& cluster, const Json& input, const LaunchTemplateData& data) {
   std::string id = text(input, "SubnetId");
   for (const Json& source : {input, data.document.empty() ? Json::object() : Json::parse(data.document)}) {
@@ -174,7 +185,10 @@ Outcome<SubnetId> subnet_of_request(const Cluster& cluster, const Json& input, c
       return api::refuse("InvalidSubnetID.NotFound", fmt::format("The subnet ID '{}' does not exist", id));
     return SubnetId(id);
   }
-  return api::refuse("MissingInput", "No subnets found for the default VPC: Berth has no default VPC, name a subnet");
+  const std::string zone = text(input.value("Placement", Json::object()), "AvailabilityZone");
+  if (const Subnet* subnet = default_subnet(cluster, zone)) return subnet->id;
+  return api::refuse("MissingInput", zone.empty() ? "No subnets found for the default VPC: name a subnet"
+                                                  : fmt::format("No default subnet for availability zone: '{}'", zone));
 }
 
 Json reservation(const Control& c, const std::vector<const Instance*>& instances) {

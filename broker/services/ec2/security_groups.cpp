@@ -141,14 +141,23 @@ Outcome<Json> revoke(ControlPlane& plane, const Json& input, bool egress) {
   });
 }
 
+// The one that is named, else the default one; empty where there is neither.
+VpcId vpc_of_request(const Cluster& cluster, const Json& input) {
+  VpcId vpc(text(input, "VpcId"));
+  for (const auto& [id, record] : cluster.vpcs()) {
+    if (vpc.empty() && record.is_default) vpc = id;
+  }
+  return vpc;
+}
+
 }  // namespace
 
 Outcome<Json> create_security_group(ControlPlane& plane, const CallContext&, const Json& input) {
   auto tags = tags_for(input, "security-group");
   if (!tags) return std::unexpected(tags.error());
-  const VpcId vpc(text(input, "VpcId"));
-  if (vpc.empty()) return api::refuse("VPCIdNotSpecified", "No default VPC for this user");
   return plane.with([&](Control& c) -> Outcome<Json> {
+    const VpcId vpc = vpc_of_request(c.cluster, input);
+    if (vpc.empty()) return api::refuse("VPCIdNotSpecified", "No default VPC for this user");
     auto made = c.cluster.create_security_group(c.random, vpc, text(input, "GroupName"), text(input, "Description"), *tags);
     if (!made)
       return refuse_as(made.error(),

@@ -134,6 +134,21 @@ TEST_F(Ec2, InstancesAreLaunchedOnceATokenAndEnd) {
   EXPECT_EQ(code_of("TerminateInstances", {{"InstanceIds", {"i-none"}}}), "InvalidInstanceID.NotFound");
 }
 
+TEST_F(Ec2, WhoNamesNoSubnetGetsTheDefaultOneOfTheZone) {
+  const std::string vpc = make_vpc(), b = make_subnet(vpc, "10.0.2.0/24", "us-east-1b"), a = make_subnet(vpc);
+  Json input{{"ImageId", "ami-0ec50000000000001"}, {"InstanceType", "m5.large"}, {"MinCount", 1}, {"MaxCount", 1}};
+  EXPECT_EQ(code_of("RunInstances", input), "MissingInput");  // the VPC is not the default one
+  EXPECT_EQ(code_of("CreateSecurityGroup", {{"GroupName", "g"}, {"Description", "d"}}), "VPCIdNotSpecified");
+  world.plane().apply([&](control::Control& c) { c.cluster.edit(cluster_sim::VpcId(vpc))->is_default = true; });
+  EXPECT_EQ(must("RunInstances", input)["Instances"].at(0)["SubnetId"], a);
+  input["Placement"] = {{"AvailabilityZone", "us-east-1b"}};
+  EXPECT_EQ(must("RunInstances", input)["Instances"].at(0)["SubnetId"], b);
+  input["Placement"] = {{"AvailabilityZone", "us-east-1z"}};
+  EXPECT_EQ(code_of("RunInstances", input), "MissingInput");
+  const auto group = must("CreateSecurityGroup", {{"GroupName", "g"}, {"Description", "d"}})["GroupId"];
+  EXPECT_EQ(must("DescribeSecurityGroups", {{"GroupIds", {group}}})["SecurityGroups"].at(0)["VpcId"], vpc);
+}
+
 TEST_F(Ec2, DryRunChangesNothing) {
   EXPECT_EQ(code_of("CreateVpc", {{"CidrBlock", "10.0.0.0/16"}, {"DryRun", true}}), "DryRunOperation");
   EXPECT_TRUE(must("DescribeVpcs", Json::object())["Vpcs"].empty());
