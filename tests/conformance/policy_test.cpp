@@ -106,12 +106,12 @@ TEST(PolicyCorpus, EveryCaseDecidesAsItSaysAndForTheReasonItSays) {
     SCOPED_TRACE(c.at("name").get<std::string>());
     const World world(c);
     const auto decision = world.decide();
-    EXPECT_EQ(name_of(decision.reason), c.at("decision"));
+    EXPECT_EQ(name_of(decision.reason), c.at("decision").get<std::string>());
     if (c.contains("because")) {
-      EXPECT_EQ(decision.denying_policy_type, c["because"]);
+      EXPECT_EQ(decision.denying_policy_type, c.at("because").get<std::string>());
     }
     if (c.contains("message")) {
-      EXPECT_EQ(world.message(decision), c["message"]);
+      EXPECT_EQ(world.message(decision), c.at("message").get<std::string>());
     }
     if (!c.contains("determining")) continue;
     Json determining = Json::array();
