@@ -98,7 +98,8 @@ struct Apply {
   void operator()(const TaskFailedToStart& event) const {
     if (!task.stop_wanted) {
       task.stop_wanted = true;
-      task.stop_code = "TaskFailedToStart";
+      // One that ran and is lost with what carried it: ECS's code for a host that went away.
+      task.stop_code = task.last < TaskStatus::running ? "TaskFailedToStart" : "TerminationNotice";
       task.stopped_reason = event.reason;
     }
     if (ContainerState* container = find_container(task, event.container)) container->reason = event.reason;

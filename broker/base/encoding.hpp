@@ -19,4 +19,7 @@ std::string percent_encode(std::string_view text, bool keep_slash = false);
 // `+` becomes a space where plus_is_space (forms). nullopt for a broken escape.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
 
+// Well-formed as Unicode's table 3-7 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text);
+
 }  // namespace berth

@@ -15,6 +15,7 @@
 
 #include "broker/base/encoding.hpp"
 #include "broker/base/unique_fd.hpp"
+#include "broker/runtime/log_pump.hpp"
 
 namespace berth::daemon {
 
@@ -43,12 +44,9 @@ std::size_t number(const std::map<std::string, std::string>& values, const char*
   return value;
 }
 
-std::string read_from(const std::string& path, std::size_t offset) {
+std::string read_from(const std::string& path, std::uint64_t& offset) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string bytes(kPieceBytesMax, '\0');
-  const ssize_t got = file ? ::pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)) : 0;
-  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  return bytes;
+  return file ? runtime::read_log(file.get(), offset, kPieceBytesMax) : std::string();
 }
 
 // Waits until something happens to the file, or beside it while it isn't there, but no longer than `wait_ms`.
@@ -88,7 +86,7 @@ http::Response Admin::logs(const http::Request& request) const {
   if (task == values.end() || container == values.end() || !plain(task->second) || !plain(container->second)) {
     return text(400, "name a task and a container");
   }
-  const std::size_t offset = number(values, "offset");
+  std::uint64_t offset = number(values, "offset");
   const std::string path = parts_.log_path(task->second, container->second);
   // Asked before reading: what is written between the two is still read.
   bool stopped = parts_.stopped(task->second);

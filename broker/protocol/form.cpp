@@ -23,7 +23,8 @@ std::optional<Parameters> parse_form(std::string_view text) {
     const auto equals = pair.find('=');
     auto name = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
-    if (!name || !value) return std::nullopt;
+    // What is kept comes back in answers: bytes that are no text would make them unreadable for everybody.
+    if (!name || !value || !is_utf8(*name) || !is_utf8(*value)) return std::nullopt;
     out.emplace_back(std::move(*name), std::move(*value));
   }
   return out;

@@ -25,7 +25,8 @@ Result<> write_all(int fd, std::string_view text, const std::string& path) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A named pipe in an image would else hold us for ever.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail_errno(errno, "open `" + path + "`");
   std::string text;
   char buffer[8192];

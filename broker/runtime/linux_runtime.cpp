@@ -97,7 +97,10 @@ Result<> LinuxRuntime::open(const Options& options, fuse::Share& share) {
   if (!roots) return fail(roots.error());
   roots_ = std::move(*roots);
   std::vector<std::string> refused = hidden;
-  refused.insert(refused.end(), {"/proc", "/sys", "/dev", "/run", "/root", "/boot"});
+  // A task that writes to the host's programs, their settings or their data becomes root on the host.
+  refused.insert(refused.end(), {"/proc", "/sys",     "/dev",       "/run",     "/root",      "/boot",       "/etc", "/usr",
+                                 "/bin",  "/sbin",    "/lib",       "/lib32",   "/lib64",     "/libx32",     "/opt", "/nix",
+                                 "/snap", "/var/lib", "/var/spool", "/var/log", "/var/cache", "/var/backups"});
   volumes_ = std::make_unique<Volumes>(paths_, share, std::move(refused));
 
   auto network = Network::open(paths_, options.front_door_port);

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -24,6 +26,28 @@ std::string with_nanoseconds(TimePoint at) {
 }
 
 }  // namespace
+
+void trim_log(int file, std::uint64_t bytes_max) {
+  constexpr std::uint64_t kBlockBytes = 512;  // of st_blocks, whatever the file system's are
+  struct stat info {};
+  if (::fstat(file, &info) != 0 || static_cast<std::uint64_t>(info.st_blocks) * kBlockBytes <= bytes_max) return;
+  const off_t end = info.st_size - static_cast<off_t>(bytes_max / 2);
+  if (end > 0) ::fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, end);
+}
+
+std::string read_log(int file, std::uint64_t& offset, std::size_t bytes_max) {
+  const off_t data = ::lseek(file, static_cast<off_t>(offset), SEEK_DATA);
+  const bool behind_a_hole = data > static_cast<off_t>(offset);
+  if (behind_a_hole) offset = static_cast<std::uint64_t>(data);
+  std::string bytes(bytes_max, '\0');
+  const ssize_t got = ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  // The hole ends somewhere in a line, or in zeros where it ends within a block.
+  const std::size_t skipped = behind_a_hole || bytes.starts_with('\0') ? bytes.find('\n') : std::string::npos;
+  if (skipped == std::string::npos) return bytes;
+  offset += skipped + 1;
+  return bytes.substr(skipped + 1);
+}
 
 struct LogPump::Stream {
   Stream(int descriptor, UniqueFd log, std::string name, OutputBuffer& buffer)
@@ -157,6 +181,7 @@ bool LogPump::pump(Stream& stream) {
   const std::string lines = stream.lines.commit(clock_.now(), static_cast<std::size_t>(n));
   if (!lines.empty() && ::write(stream.file.get(), lines.data(), lines.size()) < 0)
     log::warning("a container's output is lost", {{"errno", errno}});
+  if (!lines.empty()) trim_log(stream.file.get(), kLogBytesMax);
   stream.lines.drop();
   return true;
 }

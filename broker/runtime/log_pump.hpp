@@ -19,6 +19,13 @@ namespace berth::runtime {
 
 // `2026-11-23T05:15:02.123456000Z stdout text`; a line longer than 16 KiB is cut into several, as Docker does.
 inline constexpr std::size_t kLogLineBytesMax = 16 * 1024;
+// Disk that a container's output may take; beyond it the oldest half is given back.
+inline constexpr std::uint64_t kLogBytesMax = std::uint64_t{256} << 20;
+// Gives the disk of all but the newest half of `bytes_max` back where the file takes more than that. Offsets stay what they are:
+// readers meet a hole and go on behind it.
+void trim_log(int file, std::uint64_t bytes_max);
+// What the log holds at `offset` or, where that has been given back, from the next whole line on. `offset` moves along.
+std::string read_log(int file, std::uint64_t& offset, std::size_t bytes_max);
 std::string format_log_line(TimePoint at, std::string_view stream, std::string_view text);
 
 // What was read from a stream and is not in its file yet. Plain bytes: it may lie in memory that survives the daemon (Survival),

@@ -51,7 +51,9 @@ Result<std::unique_ptr<RootFileSystems>> RootFileSystems::open(const Paths& path
   std::unique_ptr<RootFileSystems> result(new RootFileSystems(paths));
   for (const std::string& path : {paths.scratch(), paths.images()})
     if (auto made = make_directories(path, 0700); !made) return fail(made.error());
-  // A daemon before this one may have left containers that still use its layer: each start makes its own.
+  // A daemon before this one may have left containers that still use its layer. Their overlays hold it by themselves; what stays
+  // mounted here would pile up with every crash.
+  detach_mount(paths.scratch());
   const std::string layer = paths.scratch() + "/cover";
   if (auto mounted = mount_at("tmpfs", paths.scratch(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700"); !mounted)
     return fail(mounted.error());
@@ -69,7 +71,7 @@ Result<std::string> RootFileSystems::checked_directory(const std::string& path) 
   for (const std::string& hidden : hidden_paths_)
     if (is_below(real, hidden) || is_below(hidden, real))
       return fail(Code::permission_denied, "`{}` is no image: it holds or lies in `{}`", path, hidden);
-  for (const char* secret : {"/proc", "/sys", "/dev", "/run"})
+  for (const char* secret : {"/proc", "/sys", "/dev", "/run", "/etc", "/boot", "/var/log", "/var/spool", "/var/backups"})
     if (is_below(real, secret)) return fail(Code::permission_denied, "`{}` is no image: it lies in `{}`", path, secret);
   for (const char* secret : {"/root", "/home", "/etc"})
     if (is_below(secret, real))
@@ -105,6 +107,10 @@ Result<RootFileSystems::Prepared> RootFileSystems::prepare(const std::string& im
       break;
     }
     case ImageReference::Kind::oci_layout: {
+      // What a task wrote to its share would else be an image, unpacked by us.
+      auto directory = checked_directory(reference->path);
+      if (!directory) return fail(directory.error().within("CannotPullContainerError"));
+      reference->path = std::move(*directory);
       const std::lock_guard lock(unpacking_);
       auto unpacked = unpack_layout(*reference, paths_.images());
       if (!unpacked) return fail(unpacked.error().within("CannotPullContainerError"));

@@ -128,8 +128,8 @@ TEST_F(ImageTest, ALayerThatLeadsOutOfItsRootWritesNothingOutside) {
 }
 
 TEST_F(ImageTest, ADirectoryThatHoldsSecretsIsNoImage) {
-  for (const std::string& image :
-       {std::string("/"), std::string("/root"), std::string("/proc"), std::string("/tmp"), state_, state_ + "/runtime"}) {
+  for (const std::string& image : {std::string("/"), std::string("/root"), std::string("/proc"), std::string("/tmp"),
+                                   std::string("/etc/ssl"), std::string("/var/log"), state_, state_ + "/runtime"}) {
     const TaskLaunch launch = task_from("secret" + std::to_string(std::hash<std::string>{}(image) % 100'000), image, "exit 0");
     runtime_->launch(launch);
     EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("is no image")) << image;

@@ -119,7 +119,7 @@ TEST_F(RuntimeTest, LimitsAreInTheCgroups) {
 
 // MKNOD is one of Docker's capabilities: it is the device cgroup that keeps the host's disks closed.
 TEST_F(RuntimeTest, ADeviceNodeOfTheHostsDiskCanNotBeOpened) {
-  struct stat root{};
+  struct stat root {};
   ASSERT_EQ(::stat("/", &root), 0);
   const std::string numbers = std::to_string(major(root.st_dev)) + " " + std::to_string(minor(root.st_dev));
   EXPECT_THAT(run(shell_task(
@@ -157,7 +157,8 @@ TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
 }
 
 TEST_F(RuntimeTest, HostPathsNearTheStateDirectoryAreRefused) {
-  for (const std::string& path : {state_, state_ + "/runtime", std::string("/"), std::string("/tmp")}) {
+  for (const std::string& path : {state_, state_ + "/runtime", std::string("/"), std::string("/tmp"), std::string("/etc"),
+                                  std::string("/etc/cron.d"), std::string("/usr/bin"), std::string("/var")}) {
     TaskLaunch launch = shell_task("bind" + std::to_string(path.size()), "true");
     launch.volumes = {Volume{.name = "v", .kind = Volume::Kind::host, .host_path = path}};
     runtime_->launch(launch);

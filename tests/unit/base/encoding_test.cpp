@@ -46,5 +46,13 @@ TEST(Percent, RefusesABrokenEscape) {
   for (const char* bad : {"%", "%1", "a%zz", "%2"}) EXPECT_FALSE(percent_decode(bad)) << bad;
 }
 
+TEST(Utf8, WellFormedTextIsToldFromBytes) {
+  for (const char* good : {"", "plain", "\xc3\xa4", "\xe2\x82\xac", "\xed\x9f\xbf", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(is_utf8(good)) << good;
+  for (const char* bad :
+       {"\xff", "\x80", "\xc3", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xe2\x82", "\xc3("})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+}
+
 }  // namespace
 }  // namespace berth

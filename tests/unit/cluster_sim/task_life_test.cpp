@@ -183,5 +183,13 @@ TEST_F(TaskLife, TheQueryFiltersContainerInstances) {
   EXPECT_FALSE(cluster.filter_container_instances(ecs, "what"));
 }
 
+TEST_F(TaskLife, ARunningTaskThatIsLostWithItsHostSaysSo) {
+  start();
+  report(TaskFailedToStart{"Berth was stopped while the task was running", ""});
+  EXPECT_EQ(status(), TaskStatus::stopped);
+  EXPECT_EQ(task(id).stop_code, "TerminationNotice");
+  EXPECT_EQ(task(id).stopped_reason, "Berth was stopped while the task was running");
+}
+
 }  // namespace
 }  // namespace berth::cluster_sim

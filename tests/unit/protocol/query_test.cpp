@@ -177,5 +177,14 @@ TEST(Ec2, AMissingParameterIsNamedAsTheFormWouldHaveIt) {
   EXPECT_EQ(refused("ec2", "DescribeVpcs", form_request("Action=DescribeVpcs&MaxResults=x")).code, "InvalidParameterValue");
 }
 
+// Kept, it would make every answer that lists it unreadable XML.
+TEST(Query, BytesThatAreNoTextAreRefused) {
+  const auto& iam = model("iam");
+  const auto* operation = iam.operation("CreateRole");
+  for (const char* body :
+       {"Action=CreateRole&Description=%FF", "Action=CreateRole&Description=%ED%A0%80", "Action=CreateRole&%C0%AF=1"})
+    EXPECT_FALSE(decode(iam, *operation, form_request(body))) << body;
+}
+
 }  // namespace
 }  // namespace berth::protocol

@@ -1,6 +1,7 @@
 // Log lines, launch records, task records, the pool.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,32 @@ const TimePoint kNow{std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + 
 
 TEST(LogLine, HasTheTimeWithNanosecondsTheStreamAndTheText) {
   EXPECT_EQ(format_log_line(kNow, "stdout", "hello"), "2026-11-23T05:00:00.123456000Z stdout hello\n");
+}
+
+// A task that prints without end must not fill the disk.
+TEST(Log, GivesTheDiskOfItsOldestLinesBackAndIsReadOnFromTheNextWholeLine) {
+  constexpr std::uint64_t kMax = 1 << 20;
+  char path[] = "/tmp/berth-unit-XXXXXX";
+  const UniqueFd file(::mkstemp(path));
+  ASSERT_TRUE(file);
+  ::unlink(path);
+  std::string all;
+  for (int i = 0; all.size() < 4 * kMax; ++i) all += format_log_line(kNow, "stdout", fmt::format("line {}", i));
+  ASSERT_EQ(::write(file.get(), all.data(), all.size()), static_cast<ssize_t>(all.size()));
+  trim_log(file.get(), all.size() * 2);
+  std::uint64_t offset = 0;
+  EXPECT_EQ(read_log(file.get(), offset, 100), all.substr(0, 100));
+  trim_log(file.get(), kMax);
+  struct stat info {};
+  ASSERT_EQ(::fstat(file.get(), &info), 0);
+  if (static_cast<std::uint64_t>(info.st_blocks) * 512 > kMax) GTEST_SKIP() << "/tmp can punch no holes";
+  EXPECT_EQ(info.st_size, static_cast<off_t>(all.size()));
+  offset = 100;
+  const std::string rest = read_log(file.get(), offset, all.size());
+  ASSERT_GT(rest.size(), kMax / 4);
+  EXPECT_EQ(rest, all.substr(offset));
+  EXPECT_TRUE(rest.starts_with("2026-11-23T"));
+  EXPECT_EQ(all[offset - 1], '\n');
 }
 
 TEST(LineSplitter, WaitsForTheEndOfALine) {
