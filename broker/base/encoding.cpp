@@ -75,6 +75,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
       if (value == std::string_view::npos) return std::nullopt;
       group = group << 6 | static_cast<std::uint32_t>(value);
     }
+    if ((group & ((1U << 8 * padding) - 1)) != 0) return std::nullopt;  // bits that no byte takes: another form of the same bytes
     for (std::size_t k = 0; k < 3 - padding; ++k) out += static_cast<char>(group >> (16 - 8 * k) & 255);
   }
   return out;

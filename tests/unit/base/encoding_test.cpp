@@ -24,6 +24,12 @@ TEST(Base64, RefusesWhatIsNotWholeOrPadded) {
   for (const char* bad : {"Zg", "Zg=", "Z===", "Zm9v Zg==", "Zm=v", "Zm9*", "===="}) EXPECT_FALSE(base64_decode(bad)) << bad;
 }
 
+// Two texts for the same bytes would make two session tokens of one.
+TEST(Base64, RefusesASecondFormOfTheSameBytes) {
+  EXPECT_EQ(base64_decode("Zg=="), "f");
+  for (const char* second : {"Zh==", "Zv==", "Zm9=", "d29ybGQW56789abcdef="}) EXPECT_FALSE(base64_decode(second)) << second;
+}
+
 TEST(Hex, RoundTripsAllBytes) {
   std::string bytes;
   for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
