@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
@@ -25,6 +26,13 @@ struct FdName {
   explicit FdName(int fd) { *fmt::format_to_n(text.begin(), text.size() - 1, "{}", fd).out = '\0'; }
   std::array<char, 16> text{};
 };
+
+// Whose write takes the sgid bit of a file that its group may not execute.
+bool loses_sgid(const struct stat& file, const Identity& identity) {
+  if (!S_ISREG(file.st_mode) || (file.st_mode & (S_ISGID | S_IXGRP)) != S_ISGID) return false;
+  return identity.uid != 0 && identity.gid != file.st_gid &&
+         std::ranges::find(identity.groups, file.st_gid) == identity.groups.end();
+}
 
 Answer<struct stat> stat_of(int fd) {
   struct stat attributes {};
@@ -93,6 +101,7 @@ Answer<struct stat> FileSystem::change(const Caller& caller, Ino ino, const Chan
 Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes,
                            int open_fd) {
   const Identity identity = grant_.identity_of(caller);
+  if (changes.none()) return touch(caller, ino, fd);
   if (changes.uid || changes.gid) {
     const uid_t uid = changes.uid.value_or(static_cast<uid_t>(-1));
     const gid_t gid = changes.gid.value_or(static_cast<gid_t>(-1));
@@ -128,6 +137,26 @@ Answer<> FileSystem::strip_mode(const Caller& caller, Ino ino, int fd, mode_t wa
   return change_mode(caller, ino, fd, mode);
 }
 
+// What the kernel has no word for: chown(-1, -1), which only sets the time of change, and a write that takes the sgid bit of
+// a file which its group may not execute.
+Answer<> FileSystem::touch(const Caller& caller, Ino ino, int fd) {
+  const auto now = stat_of(fd);
+  if (!now) return refuse(now.error());
+  const Identity identity = grouped_identity(caller);
+  if (loses_sgid(*now, identity)) return change_mode(caller, ino, fd, now->st_mode & ~static_cast<mode_t>(S_ISGID));
+  constexpr auto kSame = static_cast<uid_t>(-1);
+  return run_as(identity, caller.pid, [&] { return answer(fchownat(fd, "", kSame, kSame, AT_EMPTY_PATH)); });
+}
+
+// Where the groups decide without an error to notice it by.
+Identity FileSystem::grouped_identity(const Caller& caller) const {
+  Identity identity = grant_.identity_of(caller);
+  if (identity.groups_known) return identity;
+  identity.groups = groups_of(caller.pid);
+  identity.groups_known = true;
+  return identity;
+}
+
 Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {
   if (open_fd >= 0) return answer(ftruncate(open_fd, size));
   const FdName name(fd);
@@ -140,24 +169,20 @@ Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {
 // the file, or has it open for writing from a time when it might, may take these bits from it. Everything else is the
 // backing file system's to decide.
 Answer<> FileSystem::change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted) {
-  const mode_t mode = wanted & 07777;
+  mode_t mode = wanted & 07777;
   const FdName name(fd);
   const auto now = stat_of(fd);
   if (!now) return refuse(now.error());
   const mode_t permissions = now->st_mode & 07777;
-  Identity identity = grant_.identity_of(caller);
+  const Identity identity = (mode & S_ISGID) != 0 ? grouped_identity(caller) : grant_.identity_of(caller);
   const bool only_strips = S_ISREG(now->st_mode) && permissions != mode && permissions == (mode | (permissions & 06000));
   if (only_strips && identity.uid != now->st_uid) {
     auto writable = run_as(identity, caller.pid, [&] {
       return answer(static_cast<int>(syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS)));
     });
     if (!writable && !opens_.open_for_writing(ino)) return refuse(EPERM);
+    if (loses_sgid(*now, identity)) mode &= ~static_cast<mode_t>(S_ISGID);
     return answer(fchmodat(descriptors_.get(), name.text.data(), mode, 0));
-  }
-  // Whether the sgid bit stays depends on the caller's groups, without an error to notice it by.
-  if ((mode & S_ISGID) != 0 && !identity.groups_known) {
-    identity.groups = groups_of(caller.pid);
-    identity.groups_known = true;
   }
   return run_as(identity, caller.pid, [&] { return answer(fchmodat(descriptors_.get(), name.text.data(), mode, 0)); });
 }

@@ -43,6 +43,7 @@ struct Changes {
   std::optional<off_t> size;
   std::optional<timespec> access_time;  // tv_nsec may be UTIME_NOW
   std::optional<timespec> modification_time;
+  bool none() const { return !mode && !uid && !gid && !size && !access_time && !modification_time; }
 };
 
 struct Created {
@@ -121,6 +122,8 @@ class FileSystem {
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
+  Answer<> touch(const Caller& caller, Ino ino, int fd);
+  Identity grouped_identity(const Caller& caller) const;
   Answer<> strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<> change_size(int fd, int open_fd, off_t size);
   Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);

@@ -8,6 +8,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -84,14 +85,32 @@ class Walk {
 }  // namespace
 
 std::string text_of(const struct stat& a, bool access_time) {
-  // A write that must take the sgid bit of a file which its group may not execute (it gives nobody anything): the kernel does
-  // not tell FUSE of it.
-  const bool idle_sgid = S_ISREG(a.st_mode) && (a.st_mode & S_IXGRP) == 0;
-  mode_t mode = idle_sgid ? a.st_mode & ~static_cast<mode_t>(S_ISGID) : a.st_mode;
-  // Nor, behind an access point, of a file's sticky bit, which means nothing: it goes with the suid bit.
+  // A file's sticky bit means nothing, and behind an access point goes with the suid bit: the kernel does not know of it.
+  mode_t mode = a.st_mode;
   if (S_ISREG(mode)) mode &= ~static_cast<mode_t>(S_ISVTX);
   return fmt::format("mode={:o} links={} owner={}:{} size={} blocks={} block={} atime={} mtime={}", mode, a.st_nlink, a.st_uid,
                      a.st_gid, a.st_size, a.st_blocks, a.st_blksize, access_time ? text_of(a.st_atim) : "-", text_of(a.st_mtim));
+}
+
+std::string ChangedTimes::look(const std::string& path) {
+  struct stat now {};
+  if (lstat(path.c_str(), &now) != 0) return before_.erase(path), "";
+  const auto [at, fresh] = before_.try_emplace(path, now);
+  const struct stat before = std::exchange(at->second, now);
+  if (fresh || before.st_ino != now.st_ino) return "";
+  const auto differ = [](const timespec& a, const timespec& b) { return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec; };
+  return fmt::format("{}{}", differ(before.st_mtim, now.st_mtim) ? "m" : "", differ(before.st_ctim, now.st_ctim) ? "c" : "");
+}
+
+bool fine_clock(const std::string& directory) {
+  const std::string path = directory + "/clock";
+  const UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ChangedTimes times;
+  times.look(path);
+  bool fine = true;
+  for (int i = 0; i < 50; ++i) fine = fchmod(file.get(), 0600) == 0 && times.look(path) == "c" && fine;
+  unlink(path.c_str());
+  return fine;
 }
 
 std::string snapshot(const std::string& root, bool access_times) { return Walk(root, access_times).take(); }

@@ -20,6 +20,7 @@ struct Ground {
   // As whom the native side acts where an access point replaces everybody.
   std::optional<Actor> enforced;
   bool access_times = true;       // not where the kernel answers reads from its own cache
+  bool change_times = false;      // which changed in each step: where the clock is fine enough
   std::size_t compare_every = 1;  // steps between comparisons of the whole trees
 };
 

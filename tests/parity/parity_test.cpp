@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/kernel_share/served_share.hpp"
+#include "tests/parity/attributes.hpp"
 #include "tests/parity/duel.hpp"
 #include "tests/support/requirements.hpp"
 
@@ -59,7 +60,8 @@ class Parity : public testing::TestWithParam<Kind> {
                   .backing = temporary_ / "backing/tree",
                   .mounts = {temporary_ / "a/tree", temporary_ / "b/tree"},
                   .enforced = std::nullopt,
-                  .access_times = GetParam().passthrough};
+                  .access_times = GetParam().passthrough,
+                  .change_times = fine_clock(temporary_.path())};
     if (GetParam().access_point) ground.enforced = actors()[1];
     return ground;
   }
@@ -75,8 +77,8 @@ INSTANTIATE_TEST_SUITE_P(Share, Parity,
 
 TEST_P(Parity, RandomOperationsOnTwoMountsAreThoseOfANativeDirectory) {
   const std::uint64_t first = setting("BERTH_PARITY_SEED", 1);
-  const std::uint64_t seeds = setting("BERTH_PARITY_SEEDS", 6);
-  const std::size_t count = setting("BERTH_PARITY_STEPS", 400);
+  const std::uint64_t seeds = setting("BERTH_PARITY_SEEDS", 4);
+  const std::size_t count = setting("BERTH_PARITY_STEPS", 300);
   constexpr std::array<std::size_t, 3> kIntervals{1, 16, 100'000};
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     const auto steps = make_steps(seed, count, {.one_cache = GetParam().passthrough, .access_point = GetParam().access_point});

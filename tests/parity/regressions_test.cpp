@@ -85,6 +85,32 @@ TEST_P(ParityRegression, AChangeOfOwnerBehindAnAccessPointTakesTheSuidBitOnly) {
   EXPECT_EQ(mode_of("backing/f"), 01750U);
 }
 
+TEST_P(ParityRegression, AWriteOfAStrangerTakesTheSgidBitAlsoWhereTheGroupMayNotExecute) {
+  for (const mode_t mode : {02660U, 06660U}) {
+    const int fd = open((temporary_ / "a/f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ASSERT_EQ(fchmod(fd, mode), 0);
+    EXPECT_EQ(in_child({.uid = 1002, .gid = 1002, .groups = {}}, [&] { return pwrite(fd, "x", 1, 0) == 1 ? 0 : errno; }), 0);
+    close(fd);
+    EXPECT_EQ(mode_of("backing/f"), 0660U);
+  }
+}
+
+TEST_P(ParityRegression, AChangeOfNoOwnerSetsTheTimeOfChange) {
+  const std::string path = temporary_ / "a/f";
+  ASSERT_EQ(shell("touch " + path + " && touch -d 2001-01-01 " + path), 0);
+  struct stat before {};
+  struct stat after {};
+  const auto same = [](const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; };
+  ASSERT_EQ(stat(path.c_str(), &before), 0);
+  for (int tries = 0; tries < 100'000; ++tries) {  // until a coarse clock has moved on
+    ASSERT_EQ(chown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(-1)), 0);
+    ASSERT_EQ(stat(path.c_str(), &after), 0);
+    if (!same(before.st_ctim, after.st_ctim)) break;
+  }
+  EXPECT_FALSE(same(before.st_ctim, after.st_ctim));
+  EXPECT_TRUE(same(before.st_mtim, after.st_mtim));
+}
+
 TEST_P(ParityRegression, ARefusedChangeOfOwnerLeavesTheSuidBit) {
   ASSERT_EQ(shell("touch " + (temporary_ / "point/f") + " && chmod 4755 " + (temporary_ / "point/f")), 0);
   ASSERT_EQ(mode_of("backing/f"), 04755U);
