@@ -35,7 +35,7 @@ bool loses_sgid(const struct stat& file, const Identity& identity) {
 }
 
 Answer<struct stat> stat_of(int fd) {
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return refuse_last();
   return attributes;
 }
@@ -211,7 +211,7 @@ Answer<> FileSystem::access(const Caller& caller, Ino ino, int mask) {
 Answer<struct statvfs> FileSystem::statistics(Ino ino) {
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
-  struct statvfs statistics {};
+  struct statvfs statistics{};
   if (fstatvfs(inode->fd(), &statistics) != 0) return refuse_last();
   statistics.f_namemax = kNameBytesMax;
   return statistics;

@@ -33,7 +33,7 @@ inline constexpr nlink_t kLinksMax = 177;
 
 struct Entry {
   Ino ino = 0;
-  struct stat attributes {};
+  struct stat attributes{};
 };
 
 struct Changes {

@@ -87,7 +87,7 @@ Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char*
     return made;
   });
   if (!file) return refuse(file.error());
-  struct stat found {};
+  struct stat found{};
   if (fstat(file->get(), &found) != 0) return refuse_last();
   if (!S_ISREG(found.st_mode)) return refuse(S_ISDIR(found.st_mode) ? EISDIR : ENXIO);
   UniqueFd path_fd(openat(descriptors_.get(), fmt::format("{}", file->get()).c_str(), O_PATH | O_CLOEXEC));

@@ -21,7 +21,7 @@ Result<> OpenFiles::adopt(const std::set<std::string>& regions) {
 
 // The dead daemon was closing it. If the number is still that inode's, it had not come to close(2).
 void OpenFiles::finish_closing(OpenRecord& record) {
-  struct stat attributes {};
+  struct stat attributes{};
   const int fd = fd_of(record);
   if (fstat(fd, &attributes) == 0 && attributes.st_dev == record.device && attributes.st_ino == record.number) {
     survival_.forget(fd);
@@ -42,7 +42,7 @@ void OpenFiles::remove() {
 
 // Under the lock; in use, for the next daemon too, when `kind` is set.
 Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, Handle& handle) {
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstat(fd.get(), &attributes) != 0) return refuse_last();
   if (free_.empty()) {
     const std::uint32_t before = slots_.size();

@@ -78,7 +78,7 @@ void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, FileInfo* info) 
 #endif
 
 struct fuse_bufvec at_descriptor(int fd, off_t offset, std::size_t size) {
-  struct fuse_bufvec data {};
+  struct fuse_bufvec data{};
   data.count = 1;
   data.buf[0].size = size;
   data.buf[0].flags = static_cast<enum fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);

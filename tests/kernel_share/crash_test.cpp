@@ -59,7 +59,7 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   const std::string path = at_ + "/locked";
   const UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   ASSERT_TRUE(file);
-  struct flock whole {};
+  struct flock whole{};
   whole.l_type = F_WRLCK;
   ASSERT_EQ(fcntl(file.get(), F_SETLK, &whole), 0);
   const UniqueFd other(open((at_ + "/flocked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
@@ -76,7 +76,7 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   const auto try_locks = [&] {
     const UniqueFd again(open(path.c_str(), O_RDWR | O_CLOEXEC));
     const UniqueFd other_again(open((at_ + "/flocked").c_str(), O_RDWR | O_CLOEXEC));
-    struct flock wanted {};
+    struct flock wanted{};
     wanted.l_type = F_WRLCK;
     const bool refused = fcntl(again.get(), F_SETLK, &wanted) != 0 && errno == EAGAIN;
     const bool flock_refused = flock(other_again.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;

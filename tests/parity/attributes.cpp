@@ -58,7 +58,7 @@ class Walk {
   }
 
   void one(const std::string& path, int listed_type) {
-    struct stat attributes {};
+    struct stat attributes{};
     const std::string full = root_ + path;
     if (lstat(full.c_str(), &attributes) != 0) {
       text_ += fmt::format("{} has no attributes: {}\n", path, errno);
@@ -93,7 +93,7 @@ std::string text_of(const struct stat& a, bool access_time) {
 }
 
 std::string ChangedTimes::look(const std::string& path) {
-  struct stat now {};
+  struct stat now{};
   if (lstat(path.c_str(), &now) != 0) return before_.erase(path), "";
   const auto [at, fresh] = before_.try_emplace(path, now);
   const struct stat before = std::exchange(at->second, now);

@@ -193,7 +193,7 @@ void DataStress::sync() {
 
 void DataStress::check_size() const {
   for (const UniqueFd& file : files_) {
-    struct stat attributes {};
+    struct stat attributes{};
     must(fstat(file.get(), &attributes) == 0, "fstat");
     must(static_cast<std::size_t>(attributes.st_size) == expected_.size(),
          fmt::format("size is {}, should be {}", attributes.st_size, expected_.size()));

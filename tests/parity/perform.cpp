@@ -41,7 +41,7 @@ Outcome reading(long result, std::string bytes) {
 Outcome keep_open(const Step& step, Side& side, int fd) {
   if (fd < 0) return plain(fd);
   side.files[step.slot].reset(fd);
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstat(fd, &attributes) == 0 && S_ISFIFO(attributes.st_mode)) side.files[step.slot].reset();
   return {0, 0, {}};
 }
@@ -57,14 +57,14 @@ Outcome open_nameless(const Step& step, Side& side, const std::string& path) {
 }
 
 Outcome stat_path(const Side& side, const std::string& path, int flags) {
-  struct stat attributes {};
+  struct stat attributes{};
   Outcome outcome = plain(fstatat(AT_FDCWD, path.c_str(), &attributes, flags));
   if (outcome.error == 0) outcome.data = text_of(attributes, side.access_times);
   return outcome;
 }
 
 Outcome stat_file(const Side& side, int fd) {
-  struct stat attributes {};
+  struct stat attributes{};
   Outcome outcome = plain(fstat(fd, &attributes));
   if (outcome.error == 0) outcome.data = text_of(attributes, side.access_times);
   return outcome;
@@ -78,7 +78,7 @@ Outcome read_target(const std::string& path) {
 
 // Reads or changes the part of the mapping that lies in the file.
 Outcome map(const Step& step, int fd, bool change) {
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstat(fd, &attributes) != 0) return plain(-1);
   if (!S_ISREG(attributes.st_mode) || attributes.st_size == 0) return {};
   const auto size = static_cast<std::size_t>(std::min<off_t>(attributes.st_size, 200'000));
@@ -147,7 +147,7 @@ std::array<timespec, 2> times_of(const Step& step) {
 }
 
 Outcome lock(const Step& step, int fd, int command) {
-  struct flock wanted {};
+  struct flock wanted{};
   wanted.l_type = static_cast<short>(step.flags);
   wanted.l_start = std::max<off_t>(step.offset, 0);
   wanted.l_len = step.pattern % 4 == 0 ? 0 : std::max<off_t>(step.length, 0);
@@ -171,7 +171,7 @@ Outcome copy_between(const Step& step, int from, int to) {
 
 // Positions in a directory mean something to its own file system only.
 Outcome seek(const Step& step, int fd) {
-  struct stat attributes {};
+  struct stat attributes{};
   if (fstat(fd, &attributes) == 0 && S_ISDIR(attributes.st_mode)) return {};
   return plain(lseek(fd, step.offset, step.flags));
 }

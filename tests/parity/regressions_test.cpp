@@ -35,7 +35,7 @@ class ParityRegression : public testing::TestWithParam<bool> {
   }
 
   mode_t mode_of(const std::string& name) const {
-    struct stat attributes {};
+    struct stat attributes{};
     return ::stat((temporary_ / name).c_str(), &attributes) == 0 ? attributes.st_mode & 07777 : 0;
   }
 
@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(Share, ParityRegression, testing::Bool(),
 TEST_P(ParityRegression, ALockOfAnOpenFileDescriptionGoesWhenItCloses) {
   const int result = in_child({}, [&] {
     alarm(20);  // a lock that stays would be waited for for ever
-    struct flock whole {};
+    struct flock whole{};
     whole.l_type = F_WRLCK;
     const int holder = open((temporary_ / "a/l").c_str(), O_RDWR | O_CREAT, 0644);
     if (fcntl(holder, F_OFD_SETLK, &whole) != 0) return 1;
@@ -98,8 +98,8 @@ TEST_P(ParityRegression, AWriteOfAStrangerTakesTheSgidBitAlsoWhereTheGroupMayNot
 TEST_P(ParityRegression, AChangeOfNoOwnerSetsTheTimeOfChange) {
   const std::string path = temporary_ / "a/f";
   ASSERT_EQ(shell("touch " + path + " && touch -d 2001-01-01 " + path), 0);
-  struct stat before {};
-  struct stat after {};
+  struct stat before{};
+  struct stat after{};
   const auto same = [](const timespec& a, const timespec& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; };
   ASSERT_EQ(stat(path.c_str(), &before), 0);
   for (int tries = 0; tries < 100'000; ++tries) {  // until a coarse clock has moved on
