@@ -22,7 +22,17 @@ void give_back(State& state, Task& task) {
   if (placed->second.empty()) state.tasks_on.erase(placed);
 }
 
-void enter(State& state, TimePoint now, Task& task, TaskStatus status) {
+// Reports bring the time at which something happened, and a short program may have ended before its start was noted: what comes
+// later in a task's life has no earlier stamp.
+TimePoint not_before_the_last(TimePoint now, const Task& task) {
+  for (const auto& stamp :
+       {task.connectivity_at, task.pull_started, task.pull_stopped, task.started, task.stopping, task.execution_stopped})
+    now = std::max(now, stamp.value_or(now));
+  return now;
+}
+
+void enter(State& state, TimePoint reported, Task& task, TaskStatus status) {
+  const TimePoint now = not_before_the_last(reported, task);
   task.last = status;
   ++task.version;
   switch (status) {

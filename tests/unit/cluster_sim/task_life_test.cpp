@@ -71,6 +71,18 @@ TEST_F(TaskLife, GoesThroughTheStatesWithTheirTimes) {
   EXPECT_EQ(t.containers[0].exit_code, 143);
 }
 
+TEST_F(TaskLife, AProgramThatEndsBeforeItsStartIsNotedLeavesItsStampsInOrder) {
+  start();
+  const TimePoint started = now;
+  const TimePoint ended = started - std::chrono::milliseconds(1);
+  cluster.task_event(ended, id, ContainerExited{"log", 0, ""});
+  cluster.task_event(ended, id, ContainerExited{"app", 0, ""});
+  EXPECT_EQ(task(id).stopping, started);
+  EXPECT_EQ(task(id).execution_stopped, started);
+  report(TaskGone{});
+  EXPECT_EQ(task(id).stopped, started + seconds(1));
+}
+
 TEST_F(TaskLife, AnEssentialContainersExitStopsTheTask) {
   start();
   report(ContainerExited{"log", 0, ""});
