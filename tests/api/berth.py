@@ -118,6 +118,10 @@ def allow(actions, resources="*", **more):
     return {"Effect": "Allow", "Action": actions, "Resource": resources, **more}
 
 
+# Runs until it is stopped, and ends at the first SIGTERM; a bare `sleep`, as process 1, would hold a stop up for half a minute.
+WAITING = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+
+
 class Cluster:
     """A cluster with what a task needs: the default network, a file system with a mount target in each zone."""
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from berth import BERTH, Berth, wait_until
+from berth import BERTH, WAITING, Berth, wait_until
 
 COMMANDS = ["up", "env", "status", "run", "logs", "stop", "down"]
 
@@ -136,7 +136,7 @@ def test_logs_and_stop_of_a_task_that_is_not_there_say_so(berth):
 
 
 def test_status_tells_what_the_api_tells(cluster, name):
-    task = cluster.start(cluster.define(name, ["sleep", "60"]))
+    task = cluster.start(cluster.define(name, WAITING))
     cluster.running(task)
     status = cluster.berth.status()
     [shown] = [t for t in status["tasks"] if t["arn"] == task]
@@ -176,7 +176,7 @@ def test_what_the_api_holds_is_there_after_down_and_up(machine):
         file_system = efs.create_file_system(CreationToken="kept")["FileSystemId"]
         definition = ecs.register_task_definition(family="kept", containerDefinitions=[{"name": "a", "image": "host", "memory": 64}])
         task = daemon.command("run", "--json", "--", "true")
-        running = berth_process(daemon, "run", "--", "sleep", "100")
+        running = berth_process(daemon, "run", "--", *WAITING)
         wait_until(lambda: any(t["status"] == "RUNNING" for t in daemon.status()["tasks"]))
         account = daemon.status()["account"]
         daemon.command("down")

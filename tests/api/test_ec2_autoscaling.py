@@ -3,7 +3,7 @@ import base64
 import json
 
 import pytest
-from berth import refusal, wait_until
+from berth import WAITING, refusal, wait_until
 
 TRUST_EC2 = json.dumps({"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]})
@@ -51,7 +51,7 @@ class Fleet:
     def group(self):
         return self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[self.name])["AutoScalingGroups"][0]
 
-    def define(self, family, command=("sleep", "60"), **container):
+    def define(self, family, command=tuple(WAITING), **container):
         return self.ecs.register_task_definition(
             family=family, networkMode="awsvpc", requiresCompatibilities=["EC2"],
             containerDefinitions=[{"name": "app", "image": "host", "memory": 128, "cpu": 64, "command": list(command), **container}])[

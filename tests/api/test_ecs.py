@@ -2,7 +2,7 @@
 import datetime
 
 import pytest
-from berth import refusal, wait_until
+from berth import WAITING, refusal, wait_until
 
 FOREIGN = "arn:aws:ecs:us-east-1:999988887777:"
 
@@ -229,7 +229,7 @@ def test_run_task_on_ec2_without_instances_says_so(cluster, name):
 
 
 def test_a_client_token_starts_its_tasks_once(cluster, name):
-    call = {"cluster": cluster.name, "taskDefinition": cluster.define(name, ["sleep", "60"]), "launchType": "FARGATE", "clientToken": name,
+    call = {"cluster": cluster.name, "taskDefinition": cluster.define(name, WAITING), "launchType": "FARGATE", "clientToken": name,
             "networkConfiguration": {"awsvpcConfiguration": {"subnets": [cluster.subnets[cluster.zones[0]]]}}}
     _, first = cluster.berth.ecs_call("RunTask", **call)
     _, again = cluster.berth.ecs_call("RunTask", **call)
@@ -242,8 +242,8 @@ def test_a_client_token_starts_its_tasks_once(cluster, name):
 
 
 def test_tasks_are_listed_by_family_status_launch_type_and_starter(cluster, name):
-    one = cluster.start(cluster.define(name + "-one", ["sleep", "60"]), startedBy="me")
-    two = cluster.start(cluster.define(name + "-two", ["sleep", "60"]))
+    one = cluster.start(cluster.define(name + "-one", WAITING), startedBy="me")
+    two = cluster.start(cluster.define(name + "-two", WAITING))
     listed = lambda **filters: set(cluster.ecs.list_tasks(cluster=cluster.name, **filters)["taskArns"])
     assert listed() == {one, two}
     assert listed(family=name + "-one") == listed(startedBy="me") == {one}
@@ -310,7 +310,7 @@ def test_a_subnet_that_is_not_there_is_refused(cluster, name):
 
 def test_everything_that_carries_tags_can_be_tagged_and_untagged(cluster, name):
     ecs = cluster.ecs
-    task = cluster.start(cluster.define(name, ["sleep", "60"]), tags=[{"key": "from", "value": "call"}])
+    task = cluster.start(cluster.define(name, WAITING), tags=[{"key": "from", "value": "call"}])
     arns = [ecs.describe_clusters(clusters=[cluster.name])["clusters"][0]["clusterArn"], minimal(ecs, name)["taskDefinitionArn"], task]
     tags = lambda arn: {tag["key"]: tag["value"] for tag in ecs.list_tags_for_resource(resourceArn=arn)["tags"]}
     assert tags(task) == {"from": "call"}

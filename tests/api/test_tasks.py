@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from berth import allow
+from berth import WAITING, allow
 
 METADATA = "python3 -c 'import os, urllib.request; print(urllib.request.urlopen(os.environ[\"ECS_CONTAINER_METADATA_URI_V4\"] + \"%s\").read().decode())'"
 SHELL = ["sh", "-c"]
@@ -77,7 +77,7 @@ def test_a_task_without_a_role_has_no_credentials(cluster):
 
 def test_a_task_cannot_have_another_tasks_credentials(cluster, name):
     role = cluster.role(name)
-    victim = cluster.start(cluster.define(name, [*SHELL, "echo $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI; sleep 60"], role=role))
+    victim = cluster.start(cluster.define(name, [*SHELL, "echo $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI; " + WAITING[2]], role=role))
     cluster.running(victim)
     path = cluster.berth.logs(victim).strip()
     assert path.startswith("/v2/credentials/")
