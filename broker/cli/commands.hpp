@@ -12,7 +12,7 @@ namespace berth::cli {
 struct UpOptions {
   std::string state_directory;
   std::string listen = "127.0.0.1:4580";
-  std::string region;  // empty: what the state directory has; us-east-1 at first
+  std::string region;                       // empty: what the state directory has; us-east-1 at first
   std::vector<std::string> daemon_options;  // for berthd as they are
   bool json = false;
 };
