@@ -16,29 +16,24 @@ struct Overloaded : Functions... {
 // The runtime's words as the cluster's; the same ideas on both sides of the wall between core and shell.
 cluster_sim::TaskEvent event_of(const runtime::Event& event) {
   using Event = cluster_sim::TaskEvent;
-  return std::visit(Overloaded{
-                        [](const runtime::PullStarted&) -> Event { return cluster_sim::PullStarted{}; },
-                        [](const runtime::PullStopped&) -> Event { return cluster_sim::PullStopped{}; },
-                        [](const runtime::ContainerStarted& e) -> Event {
-                          return cluster_sim::ContainerStarted{e.container, e.runtime_id};
-                        },
-                        [](const runtime::ContainerExited& e) -> Event {
-                          return cluster_sim::ContainerExited{e.container, e.exit_code, e.reason};
-                        },
-                        [](const runtime::TaskRunning&) -> Event { return cluster_sim::TaskRunning{}; },
-                        [](const runtime::TaskFailedToStart& e) -> Event {
-                          return cluster_sim::TaskFailedToStart{e.reason, e.container};
-                        },
-                        // A reason means that no container's end explains it: told as it is, not as an exit that nobody saw.
-                        [](const runtime::TaskStopped& e) -> Event {
-                          if (e.reason.empty()) return cluster_sim::TaskGone{};
-                          return cluster_sim::TaskFailedToStart{e.reason, ""};
-                        },
-                        [](const runtime::HealthChanged& e) -> Event {
-                          return cluster_sim::HealthChanged{e.container, e.status};
-                        },
-                    },
-                    event);
+  return std::visit(
+      Overloaded{
+          [](const runtime::PullStarted&) -> Event { return cluster_sim::PullStarted{}; },
+          [](const runtime::PullStopped&) -> Event { return cluster_sim::PullStopped{}; },
+          [](const runtime::ContainerStarted& e) -> Event { return cluster_sim::ContainerStarted{e.container, e.runtime_id}; },
+          [](const runtime::ContainerExited& e) -> Event {
+            return cluster_sim::ContainerExited{e.container, e.exit_code, e.reason};
+          },
+          [](const runtime::TaskRunning&) -> Event { return cluster_sim::TaskRunning{}; },
+          [](const runtime::TaskFailedToStart& e) -> Event { return cluster_sim::TaskFailedToStart{e.reason, e.container}; },
+          // A reason means that no container's end explains it: told as it is, not as an exit that nobody saw.
+          [](const runtime::TaskStopped& e) -> Event {
+            if (e.reason.empty()) return cluster_sim::TaskGone{};
+            return cluster_sim::TaskFailedToStart{e.reason, ""};
+          },
+          [](const runtime::HealthChanged& e) -> Event { return cluster_sim::HealthChanged{e.container, e.status}; },
+      },
+      event);
 }
 
 TimePoint time_of(const runtime::Event& event) {
