@@ -62,7 +62,8 @@ Decoded<const OperationModel*> operation_of(const Model& model, const http::Requ
 
 Decoded<Json> decode(const Model& model, const OperationModel& operation, const http::Request& request) {
   const auto parameters = parameters_of(request);
-  if (!parameters) return std::unexpected(fault(model.protocol(), Fault::malformed, "The form has a broken % escape or text that is not UTF-8"));
+  if (!parameters)
+    return std::unexpected(fault(model.protocol(), Fault::malformed, "The form has a broken % escape or text that is not UTF-8"));
   const auto tree = form_tree(*parameters);
   if (!tree) return std::unexpected(fault(model.protocol(), Fault::malformed, "A parameter's name has too many parts"));
   if (!operation.input) return Json::object();
