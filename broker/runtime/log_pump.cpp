@@ -29,7 +29,7 @@ std::string with_nanoseconds(TimePoint at) {
 
 void trim_log(int file, std::uint64_t bytes_max) {
   constexpr std::uint64_t kBlockBytes = 512;  // of st_blocks, whatever the file system's are
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file, &info) != 0 || static_cast<std::uint64_t>(info.st_blocks) * kBlockBytes <= bytes_max) return;
   const off_t end = info.st_size - static_cast<off_t>(bytes_max / 2);
   if (end > 0) ::fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, end);
