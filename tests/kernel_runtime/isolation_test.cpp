@@ -119,7 +119,7 @@ TEST_F(RuntimeTest, LimitsAreInTheCgroups) {
 
 // MKNOD is one of Docker's capabilities: it is the device cgroup that keeps the host's disks closed.
 TEST_F(RuntimeTest, ADeviceNodeOfTheHostsDiskCanNotBeOpened) {
-  struct stat root {};
+  struct stat root{};
   ASSERT_EQ(::stat("/", &root), 0);
   const std::string numbers = std::to_string(major(root.st_dev)) + " " + std::to_string(minor(root.st_dev));
   EXPECT_THAT(run(shell_task(
