@@ -41,7 +41,7 @@ TEST(Log, GivesTheDiskOfItsOldestLinesBackAndIsReadOnFromTheNextWholeLine) {
   std::uint64_t offset = 0;
   EXPECT_EQ(read_log(file.get(), offset, 100), all.substr(0, 100));
   trim_log(file.get(), kMax);
-  struct stat info {};
+  struct stat info{};
   ASSERT_EQ(::fstat(file.get(), &info), 0);
   if (static_cast<std::uint64_t>(info.st_blocks) * 512 > kMax) GTEST_SKIP() << "/tmp can punch no holes";
   EXPECT_EQ(info.st_size, static_cast<off_t>(all.size()));
