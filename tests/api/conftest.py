@@ -31,17 +31,21 @@ def machine():
 @pytest.fixture(scope="session")
 def berth(machine):
     """One daemon for all tests that do not harm it."""
-    daemon = Berth().up()
-    yield daemon
-    daemon.down()
+    daemon = Berth()
+    try:
+        yield daemon.up()
+    finally:
+        daemon.down()
 
 
 @pytest.fixture
 def own_berth(machine):
     """A daemon for one test, which may kill it."""
-    daemon = Berth().up()
-    yield daemon
-    daemon.down()
+    daemon = Berth()
+    try:
+        yield daemon.up()
+    finally:
+        daemon.down()
 
 
 @pytest.fixture
