@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -102,7 +103,7 @@ class Bench:
         definitions = {"RunTask to RUNNING": self.berth.define(SLEEPER, image=str(bundle / "rootfs")),
                        "RunTask to RUNNING, image host": self.berth.define(SLEEPER)}
         times = {}
-        for number in range(self.options.rounds * 3):
+        for number in range(self.options.rounds * 2):
             times.setdefault(f"bare {self.program} run", []).append(self.bare_start(bundle, f"berth-bench-{os.getpid()}-{number}"))
             for name, definition in definitions.items():
                 begun = time.monotonic()
@@ -190,7 +191,7 @@ def parse(words):
     parser.add_argument("--size", default="128M", help="of fio's file")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON; progress goes to standard error")
     options = parser.parse_args(words)
-    defaults = {"rounds": 1, "seconds": 1, "files": 1000} if options.extent == "quick" else {"rounds": 5, "seconds": 1, "files": 5000}
+    defaults = {"rounds": 1, "seconds": 1, "files": 1000} if options.extent == "quick" else {"rounds": 3, "seconds": 1, "files": 5000}
     for name, value in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
@@ -201,6 +202,7 @@ def main():
     options = parse(sys.argv[1:])
     if os.geteuid() != 0:
         raise SystemExit("the bench starts tasks: run it as root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is taken away then too
     bench = Bench(options)
     try:
         bench.set_up()
