@@ -133,7 +133,8 @@ ls /sys/class/net | tr '\\n' ' '"""
 
 
 def test_tasks_of_both_zones_reach_each_other_by_address(cluster):
-    serving = cluster.start(cluster.define("server", ["python3", "-m", "http.server", "8080", "--directory", "/usr/share/common-licenses"]),
+    serving = cluster.start(cluster.define("server", ["python3", "-m", "http.server", "8080", "--directory", "/usr/share/common-licenses"],
+                                           container={"stopTimeout": 2}),
                             cluster.zones[0])
     task = cluster.running(serving)
     address = {d["name"]: d["value"] for d in task["attachments"][0]["details"]}["privateIPv4Address"]
