@@ -54,7 +54,7 @@ bool changes_identities(const api::CallRecord& call) {
   return call.service == "iam" && !reads && call.error_code.empty();
 }
 
-// The front door stands for AWS's HTTPS endpoints. What comes over a loopback, the host's or a task's, never leaves the machine,
+// The front door stands for AWS's HTTPS endpoints. What comes over the host's loopback or a task's link never leaves the machine,
 // and counts as aws:SecureTransport: else every policy that asks for TLS, as EFS's own default one does, would refuse all calls.
 http::Request as_if_by_tls(http::Request request) {
   request.secure = true;
@@ -226,7 +226,7 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
       return interface == c.cluster.interfaces().end() ? "" : cluster_sim::address_text(interface->second.address);
     });
     adopted = server_->adopt("task-front-door:" + task, listener.descriptor, [this, address](const http::Request& request) {
-      // The task talks to its own loopback; AWS would see the address of its network interface.
+      // The task reaches us over its own veth only; AWS would see the address of its network interface.
       http::Request seen = as_if_by_tls(request);
       if (!address.empty()) seen.peer = address;
       return dispatcher_->handle(seen);
