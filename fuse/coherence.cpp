@@ -1,47 +1,178 @@
 #include "fuse/coherence.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <bit>
+#include <functional>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace berth::fuse {
+namespace {
 
-void Coherence::join(MountNumber mount, Revoke revoke) {
-  const std::scoped_lock lock(mutex_);
-  revokers_[mount] = std::move(revoke);
+std::uint64_t bit_of(std::string_view name) { return std::uint64_t{1} << (std::hash<std::string_view>{}(name) % 64); }
+
+// From here on nearly every new name would be taken for one that was missing: dropping all names is cheaper.
+constexpr int kMissingBitsMax = 40;
+
+}  // namespace
+
+void Coherence::join(MountNumber mount, std::shared_ptr<KernelCache> cache) {
+  const std::unique_lock lock(caches_mutex_);
+  caches_[mount] = std::move(cache);
 }
 
 void Coherence::leave(MountNumber mount) {
-  const std::scoped_lock lock(mutex_);
-  revokers_.erase(mount);
-  for (auto at = knowers_.begin(); at != knowers_.end();) {
-    std::erase_if(at->second, [mount](const Knower& knower) { return knower.mount == mount; });
-    at = at->second.empty() ? knowers_.erase(at) : std::next(at);
-  }
+  std::shared_ptr<KernelCache> ends_unlocked;
+  const std::unique_lock lock(caches_mutex_);
+  const auto found = caches_.find(mount);
+  if (found == caches_.end()) return;
+  ends_unlocked = std::move(found->second);
+  caches_.erase(found);
 }
 
-void Coherence::know(const InodeKey& key, MountNumber mount, Ino ino, bool directory) {
-  const std::scoped_lock lock(mutex_);
-  auto& knowers = knowers_[key];
+std::shared_ptr<KernelCache> Coherence::cache_of(MountNumber mount) const {
+  const std::shared_lock lock(caches_mutex_);
+  const auto found = caches_.find(mount);
+  return found == caches_.end() ? nullptr : found->second;
+}
+
+Node& Coherence::know(const InodeKey& key, MountNumber mount, Ino ino) {
+  Shard& of = shard(key);
+  const std::scoped_lock lock(of.mutex);
+  Node& node = of.nodes.try_emplace(key).first->second;
+  node.key_ = key;
+  node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0});
+  return node;
+}
+
+void Coherence::unknow(Node& node, MountNumber mount, Ino ino) {
+  const InodeKey key = node.key_;
+  Shard& of = shard(key);
+  const std::scoped_lock lock(of.mutex);
+  const auto found =
+      std::ranges::find_if(node.knowers_, [&](const Knower& knower) { return knower.mount == mount && knower.ino == ino; });
+  if (found == node.knowers_.end()) return;
+  if (found->writers > 0) --node.writers_;
+  node.knowers_.erase(found);
+  if (node.knowers_.empty()) of.nodes.erase(key);
+}
+
+Coherence::Knowers Coherence::others(const Node& node, MountNumber by) const {
+  const std::scoped_lock lock(shard(node.key_).mutex);
+  Knowers found;
+  std::ranges::copy_if(node.knowers_, std::back_inserter(found), [by](const Knower& knower) { return knower.mount != by; });
+  return found;
+}
+
+Coherence::Knowers Coherence::turn_version(Node& directory, MountNumber by, std::uint32_t& before) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  before = directory.names_version_;
+  Knowers found;
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount == by) continue;
+    found.push_back(knower);
+    if (std::popcount(knower.missing) <= kMissingBitsMax) continue;
+    // drop() will drop all of its names: before that, so that none remembered meanwhile is lost.
+    if (const auto cache = cache_of(knower.mount); cache && cache->drops_all_names()) knower.missing = 0;
+  }
+  if (!found.empty()) ++directory.names_version_;
+  return found;
+}
+
+void Coherence::name_changed(Node& directory, std::string_view name, const std::optional<InodeKey>& was, std::uint32_t seen,
+                             MountNumber by) {
+  std::uint32_t before = 0;
+  const Knowers knowers = turn_version(directory, by, before);
+  if (knowers.empty()) return;
+  if (before != seen) return drop(knowers, name, nullptr);
+  Knowers knew;  // only now: who gets to know it later sees the new version
+  if (was) {
+    Shard& of = shard(*was);
+    const std::scoped_lock lock(of.mutex);
+    if (const auto found = of.nodes.find(*was); found != of.nodes.end()) {
+      knew.assign(found->second.knowers_.begin(), found->second.knowers_.end());
+    }
+  }
+  drop(knowers, name, &knew);
+}
+
+void Coherence::name_changed(Node& directory, std::string_view name, MountNumber by) {
+  std::uint32_t before = 0;
+  if (const Knowers knowers = turn_version(directory, by, before); !knowers.empty()) drop(knowers, name, nullptr);
+}
+
+// `was`: who knew what the name stood for; null: everybody may have.
+void Coherence::drop(const Knowers& knowers, std::string_view name, const Knowers* was) {
+  const std::uint64_t bit = bit_of(name);
+  std::vector<CachedName> names;
   for (const Knower& knower : knowers) {
-    if (knower.mount == mount) continue;
-    if (const auto revoke = revokers_.find(knower.mount); revoke != revokers_.end()) revoke->second(knower.ino, directory);
+    const auto cache = cache_of(knower.mount);
+    if (!cache) continue;
+    cache->drop_attributes(knower.ino);
+    if (std::popcount(knower.missing) > kMissingBitsMax && cache->drop_all_names()) continue;
+    const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
+    if (had_it || (knower.missing & bit) != 0) names.push_back({cache, knower.ino, std::string(name)});
   }
-  knowers.push_back({mount, ino});
+  notifier_.drop(std::move(names));
 }
 
-void Coherence::unknow(const InodeKey& key, MountNumber mount, Ino ino) {
-  const std::scoped_lock lock(mutex_);
-  const auto found = knowers_.find(key);
-  if (found == knowers_.end()) return;
-  std::erase(found->second, Knower{mount, ino});
-  if (found->second.empty()) knowers_.erase(found);
+void Coherence::drop_attributes(const Knowers& knowers) const {
+  for (const Knower& knower : knowers) {
+    if (const auto cache = cache_of(knower.mount)) cache->drop_attributes(knower.ino);
+  }
 }
 
-bool Coherence::known_alone(const InodeKey& key, MountNumber mount) const {
-  const std::scoped_lock lock(mutex_);
-  const auto found = knowers_.find(key);
-  return found != knowers_.end() && std::ranges::all_of(found->second, [mount](const Knower& k) { return k.mount == mount; });
+void Coherence::attributes_changed(const Node& node, MountNumber by) { drop_attributes(others(node, by)); }
+
+void Coherence::attributes_changed(const InodeKey& key, MountNumber by) {
+  Knowers knowers;
+  {
+    Shard& of = shard(key);
+    const std::scoped_lock lock(of.mutex);
+    const auto found = of.nodes.find(key);
+    if (found == of.nodes.end()) return;
+    std::ranges::copy_if(found->second.knowers_, std::back_inserter(knowers), [by](const Knower& k) { return k.mount != by; });
+  }
+  drop_attributes(knowers);
+}
+
+void Coherence::access_changed(const Node& directory, MountNumber by) {
+  for (const Knower& knower : others(directory, by)) {
+    if (const auto cache = cache_of(knower.mount)) cache->access_changed();
+  }
+}
+
+void Coherence::opened_for_writing(Node& node, MountNumber by, Ino ino) {
+  Knowers knowers;
+  {
+    const std::scoped_lock lock(shard(node.key_).mutex);
+    for (Knower& knower : node.knowers_) {
+      if (knower.mount != by) knowers.push_back(knower);
+      if (knower.mount == by && knower.ino == ino && knower.writers++ == 0) ++node.writers_;
+    }
+  }
+  drop_attributes(knowers);
+}
+
+void Coherence::closed_for_writing(Node& node, MountNumber by, Ino ino) {
+  const std::scoped_lock lock(shard(node.key_).mutex);
+  for (Knower& knower : node.knowers_) {
+    if (knower.mount == by && knower.ino == ino && knower.writers > 0 && --knower.writers == 0) --node.writers_;
+  }
+}
+
+bool Coherence::written_elsewhere(const Node& node, MountNumber mount) const {
+  if (node.writers_.load(std::memory_order_acquire) == 0) return false;
+  const std::scoped_lock lock(shard(node.key_).mutex);
+  return std::ranges::any_of(node.knowers_, [mount](const Knower& k) { return k.mount != mount && k.writers > 0; });
+}
+
+void Coherence::missing(Node& directory, std::string_view name, MountNumber mount) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount == mount) knower.missing |= bit_of(name);
+  }
 }
 
 }  // namespace berth::fuse

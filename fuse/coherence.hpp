@@ -1,59 +1,103 @@
-// Coherence: which mounts' kernels know which inode, so that only what one mount alone knows is cached in its kernel.
+// Coherence: which mounts' kernels know which inode, and what they must forget when another mount changes it.
 //
-// An inode that a second mount gets to know is revoked in the first: its attributes, and for a directory every cached name
-// (the connection's epoch rises). From then on both ask each time. So no mount sees another's change late, no change has to
-// be announced, and no request waits for another mount's locks. The kernel drops answers that were on their way when the
-// revocation came: they carry the older version or epoch.
-// Changes made in the backing directory past the share are seen after the cache timeout (Share's, 1 s).
-// Thread-safe; locked inside a mount's inode table.
+// Every kernel caches names and attributes for long. Whoever changes something tells Coherence after the change and before the
+// answer; when that returns, no other mount serves what was. What a request has read before another's change and answers
+// after it is kept out of the caches: names by the directory's version, attributes by the kernel's own versions. A file that
+// is open for writing changes without a word (passthrough), so other mounts do not cache its attributes at all.
+//
+// Nodes are in shards, each with a lock; none is held while a kernel is told. Lock order: inode table, then shard, then mounts.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string_view>
 #include <unordered_map>
-#include <vector>
 
-#include "fuse/descriptor_cache.hpp"
-#include "fuse/layout.hpp"
+#include <boost/container/small_vector.hpp>
+
+#include "fuse/inode_key.hpp"
+#include "fuse/kernel_cache.hpp"
+#include "fuse/notifier.hpp"
 
 namespace berth::fuse {
 
-struct InodeKey {
-  std::uint64_t device = 0;
-  std::uint64_t number = 0;
-  bool operator==(const InodeKey&) const = default;
+// One mount's kernel that holds references to an inode.
+struct Knower {
+  Ino ino = 0;
+  // Of a directory: which names the kernel may remember as missing, a bit for each hash.
+  std::uint64_t missing = 0;
+  MountNumber mount = 0;
+  std::uint32_t writers = 0;  // open files of this mount that may write
 };
 
-struct InodeKeyHash {
-  std::size_t operator()(const InodeKey& key) const noexcept {
-    return static_cast<std::size_t>((key.number * 0x9e3779b97f4a7c15U) ^ (key.device << 7U));
-  }
+// One inode as all mounts together know it; lives as long as one of them does.
+class Node {
+ public:
+  // Of a directory that several mounts know: rises when a name in it has changed.
+  std::uint32_t names_version() const { return names_version_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Coherence;
+  InodeKey key_;
+  std::atomic<std::uint32_t> names_version_ = 0;
+  std::atomic<std::uint32_t> writers_ = 0;  // knowers with any
+  boost::container::small_vector<Knower, 1> knowers_;
 };
 
 class Coherence {
  public:
-  // Called under the lock: must not call back.
-  using Revoke = std::function<void(Ino ino, bool directory)>;
+  explicit Coherence(Notifier& notifier) : notifier_(notifier) {}
 
-  void join(MountNumber mount, Revoke revoke);
+  void join(MountNumber mount, std::shared_ptr<KernelCache> cache);
   void leave(MountNumber mount);
 
-  // Call before replying what makes the mount's kernel know `ino`.
-  void know(const InodeKey& key, MountNumber mount, Ino ino, bool directory);
-  void unknow(const InodeKey& key, MountNumber mount, Ino ino);
-  bool known_alone(const InodeKey& key, MountNumber mount) const;
+  // Before replying what makes the mount's kernel know `ino`. The node stays valid until unknow().
+  Node& know(const InodeKey& key, MountNumber mount, Ino ino);
+  void unknow(Node& node, MountNumber mount, Ino ino);
+
+  // A name below `directory` now stands for something else. `was`: what it stood for, nothing where it was free;
+  // `seen`: the directory's version before `was` was found out (where they differ, `was` may be another's).
+  void name_changed(Node& directory, std::string_view name, const std::optional<InodeKey>& was, std::uint32_t seen,
+                    MountNumber by);
+  // The same where what it stood for is not known.
+  void name_changed(Node& directory, std::string_view name, MountNumber by);
+  void attributes_changed(const Node& node, MountNumber by);
+  void attributes_changed(const InodeKey& key, MountNumber by);
+  // Who may search this directory has changed.
+  void access_changed(const Node& directory, MountNumber by);
+
+  // For each open file that may write.
+  void opened_for_writing(Node& node, MountNumber by, Ino ino);
+  void closed_for_writing(Node& node, MountNumber by, Ino ino);
+  bool written_elsewhere(const Node& node, MountNumber mount) const;
+
+  // The mount's kernel is about to remember that the name is missing.
+  void missing(Node& directory, std::string_view name, MountNumber mount);
 
  private:
-  struct Knower {
-    MountNumber mount;
-    Ino ino;
-    bool operator==(const Knower&) const = default;
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<InodeKey, Node, InodeKeyHash> nodes;
   };
+  using Knowers = boost::container::small_vector<Knower, 4>;
 
-  mutable std::mutex mutex_;
-  std::unordered_map<InodeKey, std::vector<Knower>, InodeKeyHash> knowers_;
-  std::unordered_map<MountNumber, Revoke> revokers_;
+  Shard& shard(const InodeKey& key) const { return shards_[InodeKeyHash{}(key) % shards_.size()]; }
+  std::shared_ptr<KernelCache> cache_of(MountNumber mount) const;
+  Knowers others(const Node& node, MountNumber by) const;
+  // Those but `by`; where there are any, the version rises.
+  Knowers turn_version(Node& directory, MountNumber by, std::uint32_t& before);
+  void drop(const Knowers& knowers, std::string_view name, const Knowers* was);
+  void drop_attributes(const Knowers& knowers) const;
+
+  Notifier& notifier_;
+  mutable std::array<Shard, 32> shards_;
+  mutable std::shared_mutex caches_mutex_;
+  std::unordered_map<MountNumber, std::shared_ptr<KernelCache>> caches_;
 };
 
 }  // namespace berth::fuse

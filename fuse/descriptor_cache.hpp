@@ -12,11 +12,11 @@
 #include <utility>
 
 #include "broker/base/unique_fd.hpp"
+#include "fuse/inode_key.hpp"
 #include "fuse/layout.hpp"
 
 namespace berth::fuse {
 
-using MountNumber = std::uint32_t;
 using Descriptor = std::shared_ptr<const UniqueFd>;
 
 class DescriptorCache {

@@ -42,8 +42,12 @@ Answer<struct stat> stat_of(int fd) {
 
 }  // namespace
 
-FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens)
-    : grant_(grant), inodes_(inodes), opens_(opens), descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence)
+    : grant_(grant),
+      inodes_(inodes),
+      opens_(opens),
+      coherence_(coherence),
+      descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 Answer<> FileSystem::may_write() const {
   if (!grant_.rights().write) return refuse(EROFS);
@@ -71,21 +75,66 @@ Answer<Entry> FileSystem::enter(int directory, const char* name) {
   return enter_opened(std::move(fd));
 }
 
+// A name made just now: nobody knows its inode yet.
+Answer<Entry> FileSystem::enter_made(int directory, const char* name) {
+  UniqueFd fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return refuse_last();
+  return enter_opened(std::move(fd));
+}
+
+// Whether everybody who can reach a name through the kernel's cache could have looked it up.
+bool FileSystem::names_cacheable(int directory) const {
+  if (grant_.names_cacheable()) return true;
+  constexpr mode_t kSearchable = S_IXUSR | S_IXGRP | S_IXOTH;
+  const auto attributes = stat_of(directory);
+  return attributes && (attributes->st_mode & kSearchable) == kSearchable;
+}
+
+bool FileSystem::attributes_cacheable(Ino ino) const {
+  const Node* node = inodes_.node(ino);
+  return node != nullptr && !coherence_.written_elsewhere(*node, inodes_.mount());
+}
+
+// `seen`: the version of the parent's names before this one was read.
+void FileSystem::judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const {
+  entry.attributes_cacheable = attributes_cacheable(entry.ino);
+  entry.name_cacheable = names_cacheable(directory) && parent.names_version() == seen;
+}
+
 Answer<Entry> FileSystem::lookup(const Caller& caller, Ino parent, const char* name) {
   if (auto checked = check_name(name); !checked) return refuse(checked.error());
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
-  return run_as(grant_.identity_of(caller), caller.pid, [&] { return enter(directory->fd(), name); });
+  Node* node = inodes_.node(parent);
+  if (node == nullptr) return refuse(ESTALE);
+  const std::uint32_t seen = node->names_version();
+  auto entry = run_as(grant_.identity_of(caller), caller.pid, [&] { return enter(directory->fd(), name); });
+  if (entry) {
+    judge(*entry, *node, directory->fd(), seen);
+    return entry;
+  }
+  if (entry.error() != Errno{ENOENT} || !names_cacheable(directory->fd())) return entry;
+  coherence_.missing(*node, name, inodes_.mount());
+  if (node->names_version() != seen) return entry;
+  Entry missing;
+  missing.name_cacheable = true;
+  return missing;
 }
 
-Answer<struct stat> FileSystem::attributes(Ino ino, Handle handle) {
-  if (const OpenRecord* open = opens_.find(handle, OpenKind::file)) return stat_of(fd_of(*open));
-  const auto inode = inodes_.reach(ino);
-  if (!inode) return refuse(inode.error());
-  return stat_of(inode->fd());
+Answer<Attributes> FileSystem::attributes(Ino ino, Handle handle) {
+  Answer<struct stat> found;
+  if (const OpenRecord* open = opens_.find(handle, OpenKind::file)) {
+    found = stat_of(fd_of(*open));
+  } else {
+    const auto inode = inodes_.reach(ino);
+    if (!inode) return refuse(inode.error());
+    found = stat_of(inode->fd());
+  }
+  if (!found) return refuse(found.error());
+  return Attributes{*found, attributes_cacheable(ino)};
 }
 
-Answer<struct stat> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle) {
+Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle) {
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const InodeRecord* record = inodes_.record(ino);
   if (record == nullptr) return refuse(ESTALE);
@@ -93,8 +142,15 @@ Answer<struct stat> FileSystem::change(const Caller& caller, Ino ino, const Chan
   if (!inode) return refuse(inode.error());
   const OpenRecord* open = opens_.find(handle, OpenKind::file);
   auto applied = apply(caller, ino, inode->fd(), *record, changes, open != nullptr && open->writable != 0 ? fd_of(*open) : -1);
+  // What failed half-way has changed something too.
+  const Node* node = inodes_.node(ino);
+  if (node == nullptr) return refuse(ESTALE);
+  coherence_.attributes_changed(*node, inodes_.mount());
+  if (record->type == S_IFDIR && (changes.mode || changes.uid || changes.gid)) coherence_.access_changed(*node, inodes_.mount());
   if (!applied) return refuse(applied.error());
-  return stat_of(inode->fd());
+  const auto now = stat_of(inode->fd());
+  if (!now) return refuse(now.error());
+  return Attributes{*now, attributes_cacheable(ino)};
 }
 
 // The mode last: with an owner or a size the kernel sends the mode without suid bits, which must stay if the rest fails.
@@ -224,11 +280,19 @@ Answer<Entry> FileSystem::make(const Caller& caller, Ino parent, const char* nam
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
-  return run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<Entry> {
+  Node* node = inodes_.node(parent);
+  if (node == nullptr) return refuse(ESTALE);
+  const std::uint32_t before = node->names_version();
+  std::uint32_t seen = 0;
+  auto entry = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<Entry> {
     auto made = make_it(directory->fd());
     if (!made && !(attempt == Attempt::again && made.error() == Errno{EEXIST})) return refuse(made.error());
-    return enter(directory->fd(), name);
+    coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
+    seen = node->names_version();
+    return enter_made(directory->fd(), name);
   });
+  if (entry) judge(*entry, *node, directory->fd(), seen);
+  return entry;
 }
 
 Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device,
@@ -252,9 +316,17 @@ Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const 
   if (!before) return refuse(before.error());
   if (before->st_nlink >= kLinksMax && !S_ISDIR(before->st_mode)) return refuse(EMLINK);
   const FdName source(inode->fd());
-  return make(caller, parent, name, attempt, [&](int directory) {
+  auto entry = make(caller, parent, name, attempt, [&](int directory) {
     return answer(linkat(descriptors_.get(), source.text.data(), directory, name, AT_SYMLINK_FOLLOW));
   });
+  if (const Node* node = inodes_.node(ino); entry && node != nullptr) coherence_.attributes_changed(*node, inodes_.mount());
+  return entry;
+}
+
+// The name is gone from `victim`: others' kernels must not keep its old link count, and ours may still use the inode.
+void FileSystem::lost_name(UniqueFd victim, const struct stat& left) {
+  coherence_.attributes_changed(InodeKey{left.st_dev, left.st_ino}, inodes_.mount());
+  if (left.st_nlink == 0 || S_ISDIR(left.st_mode)) inodes_.pin(inodes_.find(left), std::move(victim));
 }
 
 Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt) {
@@ -262,16 +334,20 @@ Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* n
   if (auto allowed = may_write(); !allowed) return allowed;
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
+  Node* node = inodes_.node(parent);
+  if (node == nullptr) return refuse(ESTALE);
+  const std::uint32_t seen = node->names_version();
   UniqueFd victim;
   auto removed = run_as(grant_.identity_of(caller), caller.pid, [&] {
     victim.reset(openat(directory->fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     return answer(unlinkat(directory->fd(), name, flags));
   });
-  if (!removed && attempt == Attempt::again && removed.error() == Errno{ENOENT}) return {};
-  if (!removed || !victim) return removed;
-  if (const auto left = stat_of(victim.get()); left && (left->st_nlink == 0 || S_ISDIR(left->st_mode))) {
-    inodes_.pin(inodes_.find(*left), std::move(victim));
-  }
+  const bool done_before = !removed && attempt == Attempt::again && removed.error() == Errno{ENOENT};
+  if (!removed && !done_before) return removed;
+  const auto left = victim && !done_before ? stat_of(victim.get()) : refuse(ENOENT);
+  if (!left) return coherence_.name_changed(*node, name, inodes_.mount()), Answer<>{};
+  coherence_.name_changed(*node, name, InodeKey{left->st_dev, left->st_ino}, seen, inodes_.mount());
+  lost_name(std::move(victim), *left);
   return {};
 }
 
@@ -293,18 +369,33 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   if (!from) return refuse(from.error());
   const auto to = inodes_.reach(new_parent);
   if (!to) return refuse(to.error());
+  Node* from_node = inodes_.node(parent);
+  Node* to_node = inodes_.node(new_parent);
+  if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
   UniqueFd victim;
-  auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&] {
+  struct stat moved{};
+  auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
     if (flags == 0) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    return answer(renameat2(from->fd(), name, to->fd(), new_name, flags));
+    if (renameat2(from->fd(), name, to->fd(), new_name, flags) != 0) return refuse_last();
+    if (fstatat(to->fd(), new_name, &moved, AT_SYMLINK_NOFOLLOW) != 0) moved = {};
+    return {};
   });
   // Begun before a crash and the old name is gone: it was done. (An exchange can't be told; it may be done twice.)
-  if (!renamed && attempt == Attempt::again && renamed.error() == Errno{ENOENT}) return {};
-  if (!renamed || !victim) return renamed;
-  if (const auto left = stat_of(victim.get()); left && (left->st_nlink == 0 || S_ISDIR(left->st_mode))) {
-    inodes_.pin(inodes_.find(*left), std::move(victim));
-  }
+  const bool done_before = !renamed && attempt == Attempt::again && renamed.error() == Errno{ENOENT};
+  if (!renamed && !done_before) return renamed;
+  coherence_.name_changed(*from_node, name, inodes_.mount());
+  coherence_.name_changed(*to_node, new_name, inodes_.mount());
+  if (moved.st_ino != 0) coherence_.attributes_changed(InodeKey{moved.st_dev, moved.st_ino}, inodes_.mount());
+  if (flags == RENAME_EXCHANGE) exchanged(*from, name);
+  if (const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT); left) lost_name(std::move(victim), *left);
   return {};
+}
+
+// The other one of two that have changed places.
+void FileSystem::exchanged(const Reach& directory, const char* name) {
+  struct stat other{};
+  if (fstatat(directory.fd(), name, &other, AT_SYMLINK_NOFOLLOW) != 0) return;
+  coherence_.attributes_changed(InodeKey{other.st_dev, other.st_ino}, inodes_.mount());
 }
 
 }  // namespace berth::fuse

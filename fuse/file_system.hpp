@@ -19,6 +19,7 @@
 
 #include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
+#include "fuse/coherence.hpp"
 #include "fuse/grant.hpp"
 #include "fuse/inode_table.hpp"
 #include "fuse/layout.hpp"
@@ -31,9 +32,17 @@ inline constexpr std::size_t kNameBytesMax = 255;
 inline constexpr std::size_t kSymlinkBytesMax = 4080;
 inline constexpr nlink_t kLinksMax = 177;
 
+// `attributes_cacheable`, `name_cacheable`: the mount's kernel may remember them until it is told otherwise (Coherence).
 struct Entry {
-  Ino ino = 0;
+  Ino ino = 0;  // 0: there is no such name, and that may be remembered
   struct stat attributes{};
+  bool attributes_cacheable = false;
+  bool name_cacheable = false;
+};
+
+struct Attributes {
+  struct stat values{};
+  bool cacheable = false;
 };
 
 struct Changes {
@@ -56,12 +65,12 @@ enum class Attempt { first, again };
 
 class FileSystem {
  public:
-  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens);
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence);
 
   Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
   void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
-  Answer<struct stat> attributes(Ino ino, Handle handle = 0);
-  Answer<struct stat> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle = 0);
+  Answer<Attributes> attributes(Ino ino, Handle handle = 0);
+  Answer<Attributes> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle = 0);
   Answer<std::string> read_link(Ino ino);
   Answer<> access(const Caller& caller, Ino ino, int mask);
   Answer<struct statvfs> statistics(Ino ino);
@@ -78,7 +87,9 @@ class FileSystem {
   Answer<Handle> open(const Caller& caller, Ino ino, int flags);
   Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt);
   Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags);
-  void close(Handle handle) { opens_.close(handle); }
+  void close(Handle handle);
+  // After a restart: what is open for writing.
+  void resume();
   Answer<> sync(Handle handle, OpenKind kind, bool data_only);
   Answer<> allocate(Handle handle, int mode, off_t offset, off_t length);
   Answer<off_t> seek(Handle handle, off_t offset, int whence);
@@ -117,9 +128,17 @@ class FileSystem {
   Answer<> may_write() const;
   Answer<Entry> enter(int directory, const char* name);
   Answer<Entry> enter_opened(UniqueFd fd);
+  Answer<Entry> enter_made(int directory, const char* name);
+  Answer<Created> enter_created(UniqueFd file, int flags);
+  bool names_cacheable(int directory) const;
+  bool attributes_cacheable(Ino ino) const;
+  void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const;
   template <class Make>
   Answer<Entry> make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it);
+  void lost_name(UniqueFd victim, const struct stat& left);
+  void exchanged(const Reach& directory, const char* name);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
+  Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
   Answer<> touch(const Caller& caller, Ino ino, int fd);
@@ -133,6 +152,7 @@ class FileSystem {
   const Grant& grant_;
   InodeTable& inodes_;
   OpenFiles& opens_;
+  Coherence& coherence_;
   std::mutex lock_handles_mutex_;  // one descriptor an owner; outside OpenFiles' lock
   UniqueFd descriptors_;           // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };

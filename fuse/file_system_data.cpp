@@ -64,7 +64,33 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
   if (!inode) return refuse(inode.error());
   auto file = reopen(caller, inode->fd(), flags);
   if (!file) return refuse(file.error());
-  return opens_.add(OpenKind::file, std::move(*file), ino, (flags & O_ACCMODE) != O_RDONLY);
+  return add_file(std::move(*file), ino, flags);
+}
+
+Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags) {
+  const bool writable = (flags & O_ACCMODE) != O_RDONLY;
+  auto handle = opens_.add(OpenKind::file, std::move(file), ino, writable);
+  Node* node = inodes_.node(ino);
+  if (!handle || node == nullptr) return handle;
+  if (writable) {
+    coherence_.opened_for_writing(*node, inodes_.mount(), ino);
+  } else if ((flags & O_TRUNC) != 0) {
+    coherence_.attributes_changed(*node, inodes_.mount());
+  }
+  return handle;
+}
+
+void FileSystem::resume() {
+  for (const Ino ino : opens_.writers()) {
+    if (Node* node = inodes_.node(ino)) coherence_.opened_for_writing(*node, inodes_.mount(), ino);
+  }
+}
+
+void FileSystem::close(Handle handle) {
+  const OpenRecord* open = opens_.find(handle, OpenKind::file);
+  const Ino written = open != nullptr && open->writable != 0 ? open->ino : 0;
+  opens_.close(handle);
+  if (Node* node = inodes_.node(written)) coherence_.closed_for_writing(*node, inodes_.mount(), written);
 }
 
 Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt) {
@@ -76,10 +102,14 @@ Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char*
   if (!grant_.rights().write) {  // what exists may still be opened for reading
     auto existing = lookup(caller, parent, name);
     if (!existing) return refuse(existing.error() == Errno{ENOENT} ? EROFS : number(existing.error()));
+    if (existing->ino == 0) return refuse(EROFS);
     auto handle = (flags & O_EXCL) != 0 ? Answer<Handle>(refuse(EEXIST)) : open(caller, existing->ino, flags);
     if (!handle) return inodes_.forget(existing->ino, 1), refuse(handle.error());
     return Created{*existing, *handle};
   }
+  Node* node = inodes_.node(parent);
+  if (node == nullptr) return refuse(ESTALE);
+  const std::uint32_t before = node->names_version();
   const int exclusive = attempt == Attempt::again ? 0 : flags & O_EXCL;
   auto file = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
     UniqueFd made(openat(directory->fd(), name, backing_flags(flags) | O_CREAT | O_NOFOLLOW | exclusive, mode));
@@ -87,16 +117,24 @@ Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char*
     return made;
   });
   if (!file) return refuse(file.error());
-  struct stat found{};
-  if (fstat(file->get(), &found) != 0) return refuse_last();
-  if (!S_ISREG(found.st_mode)) return refuse(S_ISDIR(found.st_mode) ? EISDIR : ENXIO);
-  UniqueFd path_fd(openat(descriptors_.get(), fmt::format("{}", file->get()).c_str(), O_PATH | O_CLOEXEC));
-  if (!path_fd) return refuse_last();
-  auto entry = enter_opened(std::move(path_fd));
-  if (!entry) return refuse(entry.error());
-  auto handle = opens_.add(OpenKind::file, std::move(*file), entry->ino, (flags & O_ACCMODE) != O_RDONLY);
-  if (!handle) return inodes_.forget(entry->ino, 1), refuse(handle.error());
-  return Created{*entry, *handle};
+  coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
+  const std::uint32_t seen = node->names_version();
+  auto created = enter_created(std::move(*file), flags);
+  if (created) judge(created->entry, *node, directory->fd(), seen);
+  return created;
+}
+
+Answer<Created> FileSystem::enter_created(UniqueFd file, int flags) {
+  Entry entry;
+  if (fstat(file.get(), &entry.attributes) != 0) return refuse_last();
+  const mode_t mode = entry.attributes.st_mode;
+  if (!S_ISREG(mode)) return refuse(S_ISDIR(mode) ? EISDIR : ENXIO);
+  auto ino = inodes_.retain_open(file.get(), entry.attributes);
+  if (!ino) return refuse(ino.error());
+  entry.ino = *ino;
+  auto handle = add_file(std::move(file), entry.ino, flags);
+  if (!handle) return inodes_.forget(entry.ino, 1), refuse(handle.error());
+  return Created{entry, *handle};
 }
 
 Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags) {
@@ -109,13 +147,9 @@ Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode
     return made;
   });
   if (!file) return refuse(file.error());
-  UniqueFd path_fd(openat(descriptors_.get(), fmt::format("{}", file->get()).c_str(), O_PATH | O_CLOEXEC));
-  if (!path_fd) return refuse_last();
-  auto entry = enter_opened(std::move(path_fd));
-  if (!entry) return refuse(entry.error());
-  auto handle = opens_.add(OpenKind::file, std::move(*file), entry->ino, true);
-  if (!handle) return inodes_.forget(entry->ino, 1), refuse(handle.error());
-  return Created{*entry, *handle};
+  auto created = enter_created(std::move(*file), flags);
+  if (created) created->entry.attributes_cacheable = true;  // nobody else can know it
+  return created;
 }
 
 Answer<int> FileSystem::descriptor(Handle handle, bool write) {

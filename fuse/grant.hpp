@@ -31,6 +31,8 @@ class Grant {
   // Whether everybody who can reach a name through the kernel's cache could have looked it up. Not so where root is
   // squashed to another user by the daemon: the kernel lets root pass everywhere.
   bool names_cacheable() const { return identity_.has_value() || rights().root_access; }
+  // Whether a directory can be searched is for the daemon alone to say, for some callers at least.
+  bool decides_search() const { return identity_.has_value() || !rights().root_access; }
 
  private:
   std::optional<PosixUser> identity_;

@@ -8,6 +8,8 @@
 #include <memory>
 #include <utility>
 
+#include <fmt/format.h>
+
 namespace berth::fuse {
 namespace {
 
@@ -25,7 +27,16 @@ InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumbe
                        Coherence& coherence)
     : survival_(survival), mount_(mount), cache_(cache), coherence_(coherence), slots_(survival, prefix + "/inodes") {}
 
-InodeTable::~InodeTable() { cache_.drop_mount(mount_); }
+InodeTable::~InodeTable() {
+  cache_.drop_mount(mount_);
+  unknow_all();
+}
+
+void InodeTable::unknow_all() {
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (Node* node = std::exchange(nodes_.at(slot), nullptr)) coherence_.unknow(*node, mount_, ino_of(slot, *slots_.at(slot)));
+  }
+}
 
 Ino InodeTable::ino_of(std::uint32_t slot, const InodeRecord& record) {
   return (std::uint64_t{record.generation} << 32U) | (slot + 1U);
@@ -34,7 +45,7 @@ Ino InodeTable::ino_of(std::uint32_t slot, const InodeRecord& record) {
 Result<> InodeTable::create(UniqueFd root) {
   struct stat attributes{};
   if (fstat(root.get(), &attributes) != 0) return fail_errno(errno, "root directory of the mount");
-  if (auto grown = slots_.grow(); !grown) return grown;
+  if (auto grown = grow(); !grown) return grown;
   for (std::uint32_t slot = slots_.size(); slot-- > 1;) free_.push_back(slot);
   InodeRecord& record = *slots_.at(0);
   record.type = attributes.st_mode & S_IFMT;
@@ -44,12 +55,19 @@ Result<> InodeTable::create(UniqueFd root) {
   record.lookups = 1;
   index_[key_of(attributes)] = 0;
   used_ = 1;
-  coherence_.know(key_of(attributes), mount_, kRootIno, true);
+  nodes_.at(0) = &coherence_.know(key_of(attributes), mount_, kRootIno);
   return open_mount_point();
+}
+
+Result<> InodeTable::grow() {
+  auto grown = slots_.grow();
+  nodes_.grow_to(slots_.size());
+  return grown;
 }
 
 Result<> InodeTable::adopt(const std::set<std::string>& regions) {
   if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
+  nodes_.grow_to(slots_.size());
   if (slots_.size() == 0 || slots_.at(0)->lookups == 0) return fail(Code::internal, "inode table has no root");
   for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
     const InodeRecord& record = *slots_.at(slot);
@@ -59,7 +77,7 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
     }
     const InodeKey key{record.device, record.number};
     index_[key] = slot;
-    coherence_.know(key, mount_, ino_of(slot, record), record.type == S_IFDIR);
+    nodes_.at(slot) = &coherence_.know(key, mount_, ino_of(slot, record));
     ++used_;
   }
   return open_mount_point();
@@ -84,6 +102,7 @@ Result<> InodeTable::open_mount_point() {
 
 void InodeTable::remove() {
   const std::scoped_lock lock(mutex_);
+  unknow_all();
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     InodeRecord& record = *slots_.at(slot);
     if (const int held = record.held.exchange(0); held > 0) {
@@ -121,7 +140,7 @@ void InodeTable::hold(InodeRecord& record, UniqueFd fd) {
 InodeRecord* InodeTable::free_slot(std::uint32_t& slot) {
   if (free_.empty()) {
     const std::uint32_t before = slots_.size();
-    if (!slots_.grow()) return nullptr;
+    if (!grow()) return nullptr;
     for (std::uint32_t i = slots_.size(); i-- > before;) free_.push_back(i);
   }
   slot = free_.back();
@@ -129,45 +148,60 @@ InodeRecord* InodeTable::free_slot(std::uint32_t& slot) {
   return slots_.at(slot);
 }
 
-Answer<Ino> InodeTable::retain(UniqueFd fd, const struct stat& attributes) {
+Answer<Ino> InodeTable::retain(UniqueFd fd, struct stat& attributes) {
   FileHandle handle;
   const bool has_handle = describe(fd.get(), attributes, handle);
+  auto ino = retain_described(fd.get(), has_handle ? &handle : nullptr, attributes);
+  if (ino && has_handle) cache_.put(mount_, *ino, std::make_shared<const UniqueFd>(std::move(fd)));
+  return ino;
+}
+
+Answer<Ino> InodeTable::retain_open(int fd, struct stat& attributes) {
+  FileHandle handle;
+  const bool has_handle = describe(fd, attributes, handle);
+  if (has_handle) return retain_described(fd, &handle, attributes);
+  UniqueFd path_fd(openat(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd).c_str(), O_PATH | O_CLOEXEC));
+  if (!path_fd) return refuse_last();
+  return retain_described(path_fd.get(), nullptr, attributes);
+}
+
+Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struct stat& attributes) {
   Ino ino = 0;
   {
     const std::scoped_lock lock(mutex_);
     if (const auto found = index_.find(key_of(attributes)); found != index_.end()) {
       InodeRecord& known = *slots_.at(found->second);
-      if (same(known, handle)) {
+      if (handle == nullptr ? known.handle_size == 0 : same(known, *handle)) {
         ++known.lookups;
-        ino = ino_of(found->second, known);
+        return ino_of(found->second, known);
       }
     }
-    if (ino == 0) {
-      std::uint32_t slot = 0;
-      InodeRecord* fresh = free_slot(slot);
-      if (fresh == nullptr) return refuse(ENFILE);
-      fresh->type = attributes.st_mode & S_IFMT;
-      fresh->device = attributes.st_dev;
-      fresh->number = attributes.st_ino;
-      fresh->handle_type = handle.type;
-      fresh->handle_size = handle.size;
-      fresh->handle = handle.bytes;
-      fresh->backing_id = 0;
-      fresh->passthrough_opens = 0;
-      // A nameless file (O_TMPFILE) has no handle that would find it again.
-      if (!has_handle || attributes.st_nlink == 0) {
-        UniqueFd held(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-        if (!held) return free_.push_back(slot), refuse(EMFILE);
-        hold(*fresh, std::move(held));
-      }
-      fresh->lookups = 1;
-      index_[key_of(attributes)] = slot;
-      ++used_;
-      ino = ino_of(slot, *fresh);
-      coherence_.know(key_of(attributes), mount_, ino, fresh->type == S_IFDIR);
+    std::uint32_t slot = 0;
+    InodeRecord* fresh = free_slot(slot);
+    if (fresh == nullptr) return refuse(ENFILE);
+    fresh->type = attributes.st_mode & S_IFMT;
+    fresh->device = attributes.st_dev;
+    fresh->number = attributes.st_ino;
+    const FileHandle none;
+    const FileHandle& written = handle == nullptr ? none : *handle;
+    fresh->handle_type = written.type;
+    fresh->handle_size = written.size;
+    fresh->handle = written.bytes;
+    fresh->backing_id = 0;
+    fresh->passthrough_opens = 0;
+    // A nameless file (O_TMPFILE) has no handle that would find it again.
+    if (handle == nullptr || attributes.st_nlink == 0) {
+      UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      if (!held) return free_.push_back(slot), refuse(EMFILE);
+      hold(*fresh, std::move(held));
     }
+    fresh->lookups = 1;
+    index_[key_of(attributes)] = slot;
+    ++used_;
+    ino = ino_of(slot, *fresh);
+    nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
   }
-  if (has_handle) cache_.put(mount_, ino, std::make_shared<const UniqueFd>(std::move(fd)));
+  if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return forget(ino, 1), refuse_last();
   return ino;
 }
 
@@ -203,7 +237,7 @@ void InodeTable::forget(Ino ino, std::uint64_t lookups) {
 void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
   const Ino ino = ino_of(slot, record);
   const InodeKey key{record.device, record.number};
-  coherence_.unknow(key, mount_, ino);
+  coherence_.unknow(*std::exchange(nodes_.at(slot), nullptr), mount_, ino);
   cache_.drop(mount_, ino);
   if (const auto found = index_.find(key); found != index_.end() && found->second == slot) index_.erase(found);
   const int held = record.held.exchange(0);
@@ -243,9 +277,8 @@ void InodeTable::pin(Ino ino, UniqueFd fd) {
   hold(*known, std::move(fd));
 }
 
-bool InodeTable::known_alone(Ino ino) const {
-  const InodeRecord* known = record(ino);
-  return known != nullptr && coherence_.known_alone({known->device, known->number}, mount_);
+Node* InodeTable::node(Ino ino) const {
+  return record(ino) == nullptr ? nullptr : nodes_.at(static_cast<std::uint32_t>(ino) - 1U);
 }
 
 std::uint64_t InodeTable::size() const {

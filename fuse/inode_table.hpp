@@ -47,8 +47,11 @@ class InodeTable {
   // Frees what outlives the daemon: the mount is gone.
   void remove();
 
-  // The kernel now holds one more reference to the inode behind `fd`, returned by forget(). Call before replying.
-  Answer<Ino> retain(UniqueFd fd, const struct stat& attributes);
+  // The kernel now holds one more reference to the inode behind `fd`, returned by forget(). Call before replying. The
+  // attributes are read again where the mount gets to know the inode now: until then nobody told it of changes.
+  Answer<Ino> retain(UniqueFd fd, struct stat& attributes);
+  // The same for a file that stays open elsewhere.
+  Answer<Ino> retain_open(int fd, struct stat& attributes);
   // The same for an inode that is certainly the one known by these attributes; 0 where that is not certain.
   Ino retain_known(const struct stat& attributes);
   void forget(Ino ino, std::uint64_t lookups);
@@ -62,7 +65,9 @@ class InodeTable {
   // Keeps `fd` with the record: the last name of the inode goes away, and its handle with it.
   void pin(Ino ino, UniqueFd fd);
 
-  bool known_alone(Ino ino) const;
+  // What all mounts together know of it; null for what is not known. Valid as record() is.
+  Node* node(Ino ino) const;
+  MountNumber mount() const { return mount_; }
   std::uint64_t size() const;
 
  private:
@@ -76,8 +81,11 @@ class InodeTable {
   bool describe(int fd, const struct stat& attributes, FileHandle& handle) const;
   static bool same(const InodeRecord& record, const FileHandle& handle);
   Result<> open_mount_point();
+  Result<> grow();
   InodeRecord* free_slot(std::uint32_t& slot);
+  Answer<Ino> retain_described(int fd, const FileHandle* handle, struct stat& attributes);
   void hold(InodeRecord& record, UniqueFd fd);
+  void unknow_all();
   void release_slot(std::uint32_t slot, InodeRecord& record);
 
   Survival& survival_;
@@ -90,6 +98,7 @@ class InodeTable {
 
   mutable std::mutex mutex_;
   SlotTable<InodeRecord> slots_;
+  LocalSlots<Node*> nodes_;
   std::unordered_map<InodeKey, std::uint32_t, InodeKeyHash> index_;  // to the newest record, where numbers were used again
   std::vector<std::uint32_t> free_;
   std::uint64_t used_ = 0;

@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -55,6 +58,7 @@ Mount::Mount(Common& common, MountNumber number) : common_(common), number_(numb
 Mount::~Mount() {
   common_.waiters.drop_mount(number_);
   common_.coherence.leave(number_);
+  if (cache_) cache_->end();
   if (abandoned_ && device_ >= 0) {
     header_->device = 0;
     common_.survival.forget(device_);
@@ -83,17 +87,9 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
   opens_.emplace(common_.survival, region_name(number_));
-  files_.emplace(*grant_, *inodes_, *opens_);
-  common_.coherence.join(number_, [this](Ino ino, bool directory) {
-#if BERTH_FUSE_EPOCH
-    if (!epochs_) return;
-    fuse_lowlevel_notify_inval_inode(session_, ino, -1, 0);
-    if (directory) fuse_lowlevel_notify_increment_epoch(session_);
-#else
-    static_cast<void>(ino);
-    static_cast<void>(directory);
-#endif
-  });
+  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence);
+  cache_ = std::make_shared<SessionCache>(*grant_);
+  common_.coherence.join(number_, cache_);
 }
 
 Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number, const MountSpec& spec, bool passthrough,
@@ -142,6 +138,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
   if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());
+  mount->files_->resume();
   mount->read_journal();
   if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
   if (auto replayed = mount->replay(); !replayed) return fail(replayed.error());
@@ -158,6 +155,7 @@ Result<> Mount::start_session(UniqueFd device) {
     return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");
   }
   device_ = device.release();
+  cache_->begin(session_);
   common_.survival.keep(device_);
   header_->device = device_ + 1;
   return {};
@@ -240,21 +238,16 @@ Attempt Mount::attempt() {
 
 void Mount::journal_opened(Handle handle) { header_->journal[current.worker].opened = handle; }
 
-double Mount::attribute_timeout(Ino ino) {
-  return epochs_ && grant_->names_cacheable() && inodes_->known_alone(ino) ? common_.cache_timeout : 0;
+// Names that the kernel does not check against its own caller must go at once when the rule changes.
+double Mount::name_timeout(bool cacheable) const {
+  return timeout(cacheable && (cache_->drops_all_names() || !grant_->decides_search()));
 }
 
-double Mount::entry_timeout(Ino parent) { return attribute_timeout(parent); }
-
-void Mount::names_changed_for_all() {
-#if BERTH_FUSE_EPOCH
-  if (epochs_) fuse_lowlevel_notify_increment_epoch(session_);
-#endif
-}
+void Mount::access_changed() { cache_->access_changed(); }
 
 void Mount::connection_ready(bool passthrough, bool epochs) {
   passthrough_ = passthrough && header_->passthrough != 0;
-  epochs_ = epochs;
+  cache_->set_epochs(epochs);
 }
 
 void Mount::close_file(Handle handle) {
@@ -268,21 +261,47 @@ void Mount::close_file(Handle handle) {
       ioctl(device_, kBackingClose, &backing_id);
     }
   }
-  opens_->close(handle);
+  files_->close(handle);
 }
 
 void Mount::abandon() {
   abandoned_ = true;
   common_.waiters.drop_mount(number_);
+  cache_->end_soon();
+  answer_until_told();
   // The connection ends when its device is closed; the number must stay taken while a worker may still reply on it. So
   // another file takes the number.
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (nothing && device_ >= 0) dup3(nothing.get(), device_, O_CLOEXEC);
 }
 
+// Whoever tells the kernel to drop a name may be waiting there for a request that nobody reads any more, and holds the device
+// open meanwhile: such requests are refused.
+void Mount::answer_until_told() {
+  std::vector<std::byte> buffer;
+  while (cache_->busy()) {
+    buffer.resize(kWriteBytesMax + 4096);
+    const auto size = receive(buffer);
+    if (!size) return;
+    RequestHead head{};
+    if (*size < sizeof(head)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    std::memcpy(&head, buffer.data(), sizeof(head));
+    const struct {
+      std::uint32_t size;
+      std::int32_t error;
+      std::uint64_t unique;
+    } refusal{16, -ENOTCONN, head.unique};
+    // The kernel takes no notice of replies to what wants none (FORGET).
+    if (write(device_, &refusal, sizeof(refusal)) < 0 && errno == ENODEV) return;
+  }
+}
+
 void Mount::set_rights(Rights rights) {
   grant_->set_rights(rights);
-  names_changed_for_all();
+  cache_->drop_all_names();
 }
 
 MountId Mount::id() const { return MountId(header_->id.data()); }

@@ -21,6 +21,7 @@
 #include "fuse/grant.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/lock_waiters.hpp"
+#include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
 
 struct fuse_session;
@@ -35,7 +36,8 @@ struct Common {
   Common(Survival& s, std::size_t descriptors, double timeout) : survival(s), cache(descriptors), cache_timeout(timeout) {}
   Survival& survival;
   DescriptorCache cache;
-  Coherence coherence;
+  Notifier notifier;
+  Coherence coherence{notifier};
   LockWaiters waiters;
   const double cache_timeout;  // seconds
 };
@@ -76,12 +78,14 @@ class Mount {
   // How this request stands to the daemon's last death.
   Attempt attempt();
   void journal_opened(Handle handle);
-  double entry_timeout(Ino parent);
-  double attribute_timeout(Ino ino);
-  double negative_timeout(Ino parent) { return entry_timeout(parent); }
-  void names_changed_for_all();
+  // How long the kernel may remember, in seconds.
+  double timeout(bool cacheable) const { return cacheable ? common_.cache_timeout : 0; }
+  double name_timeout(bool cacheable) const;
+  // Who may search a directory has changed through this mount.
+  void access_changed();
   bool passthrough() const { return passthrough_; }
   void disable_passthrough() { passthrough_ = false; }
+  // `epochs`: the kernel can drop all names at once.
   void connection_ready(bool passthrough, bool epochs);
   std::mutex& passthrough_mutex() { return passthrough_mutex_; }
   InodeKey key_of(Ino ino) const;
@@ -93,6 +97,7 @@ class Mount {
   Result<> start_session(UniqueFd device);
   Result<> replay();
   void build(const std::optional<PosixUser>& identity);
+  void answer_until_told();
   void read_journal();
   void forget_all();
 
@@ -104,10 +109,10 @@ class Mount {
   std::optional<OpenFiles> opens_;
   std::optional<FileSystem> files_;
   struct fuse_session* session_ = nullptr;
+  std::shared_ptr<SessionCache> cache_;
   int device_ = -1;               // the session's
   std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
-  std::atomic<bool> epochs_ = false;
   std::atomic<bool> abandoned_ = false;
   std::atomic<std::uint64_t> operations_ = 0;
   std::mutex journal_mutex_;  // of header_->interrupted

@@ -141,6 +141,16 @@ bool OpenFiles::open_for_writing(Ino ino) const {
   return false;
 }
 
+std::vector<Ino> OpenFiles::writers() const {
+  std::vector<Ino> inos;
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const OpenRecord& record = *slots_.at(slot);
+    if (record.kind == OpenKind::file && record.writable != 0) inos.push_back(record.ino);
+  }
+  return inos;
+}
+
 pid_t OpenFiles::other_lock_user(Ino ino, std::uint64_t lock_owner) const {
   const std::scoped_lock lock(mutex_);
   pid_t user = 0;

@@ -38,6 +38,8 @@ class OpenFiles {
   // The lock owners that came through this open file.
   std::vector<Handle> lock_handles_of(Handle file) const;
   bool open_for_writing(Ino ino) const;
+  // The inode of each file that is open for writing, as often as it is.
+  std::vector<Ino> writers() const;
   // The process that uses locks of the inode on this mount, where that is one other than `lock_owner`; 0 else.
   pid_t other_lock_user(Ino ino, std::uint64_t lock_owner) const;
 

@@ -21,25 +21,25 @@ inline void reply_errno(fuse_req_t req, Errno value) { fuse_reply_err(req, numbe
 
 inline void reply(fuse_req_t req, const Answer<>& answer) { fuse_reply_err(req, answer ? 0 : number(answer.error())); }
 
-inline void reply(fuse_req_t req, Ino ino, const Answer<struct stat>& answer) {
+inline void reply(fuse_req_t req, const Answer<Attributes>& answer) {
   if (!answer) return reply_errno(req, answer.error());
-  fuse_reply_attr(req, &*answer, mount_of(req).attribute_timeout(ino));
+  fuse_reply_attr(req, &answer->values, mount_of(req).timeout(answer->cacheable));
 }
 
-inline struct fuse_entry_param entry_param(Mount& mount, Ino parent, const Entry& entry) {
+inline struct fuse_entry_param entry_param(const Mount& mount, const Entry& entry) {
   struct fuse_entry_param param{};
   param.ino = entry.ino;
   param.attr = entry.attributes;
-  param.attr_timeout = mount.attribute_timeout(entry.ino);
-  param.entry_timeout = mount.entry_timeout(parent);
+  param.attr_timeout = mount.timeout(entry.attributes_cacheable);
+  param.entry_timeout = mount.name_timeout(entry.name_cacheable);
   return param;
 }
 
 // A reply that does not arrive (the caller was killed) leaves no reference with the kernel.
-inline void reply(fuse_req_t req, Ino parent, const Answer<Entry>& answer) {
+inline void reply(fuse_req_t req, const Answer<Entry>& answer) {
   if (!answer) return reply_errno(req, answer.error());
   Mount& mount = mount_of(req);
-  const struct fuse_entry_param param = entry_param(mount, parent, *answer);
+  const struct fuse_entry_param param = entry_param(mount, *answer);
   if (fuse_reply_entry(req, &param) != 0) mount.files().forget(answer->ino, 1);
 }
 

@@ -51,13 +51,13 @@ void op_open(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   if (fuse_reply_open(req, info) != 0) mount.close_file(*handle);
 }
 
-void reply_created(fuse_req_t req, Ino parent, const Answer<Created>& created, FileInfo& info) {
+void reply_created(fuse_req_t req, const Answer<Created>& created, FileInfo& info) {
   if (!created) return reply_errno(req, created.error());
   Mount& mount = mount_of(req);
   mount.journal_opened(created->handle);
   info.fh = created->handle;
   pass_through(req, mount, created->entry.ino, created->handle, info);
-  const struct fuse_entry_param param = entry_param(mount, parent, created->entry);
+  const struct fuse_entry_param param = entry_param(mount, created->entry);
   if (fuse_reply_create(req, &param, &info) == 0) return;
   mount.close_file(created->handle);
   mount.files().forget(created->entry.ino, 1);
@@ -66,14 +66,14 @@ void reply_created(fuse_req_t req, Ino parent, const Answer<Created>& created, F
 void op_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, FileInfo* info) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
-  reply_created(req, parent, mount.files().create(caller_of(req), parent, name, mode, info->flags, attempt), *info);
+  reply_created(req, mount.files().create(caller_of(req), parent, name, mode, info->flags, attempt), *info);
 }
 
 #if BERTH_FUSE_PASSTHROUGH
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, FileInfo* info) {
   Mount& mount = mount_of(req);
   mount.attempt();
-  reply_created(req, parent, mount.files().make_nameless(caller_of(req), parent, mode, info->flags), *info);
+  reply_created(req, mount.files().make_nameless(caller_of(req), parent, mode, info->flags), *info);
 }
 #endif
 

@@ -28,9 +28,8 @@ class Listing {
     const bool dots = std::strcmp(name.name, ".") == 0 || std::strcmp(name.name, "..") == 0;
     if (dots && directory_ == kRootIno) param.attr.st_ino = mount_.key_of(kRootIno).number;  // says nothing of what is above
     if (plus_ && !dots) {
-      if (const auto entry = mount_.files().lookup(caller_of(req_), directory_, name.name)) {
-        param = entry_param(mount_, directory_, *entry);
-      }
+      const auto entry = mount_.files().lookup(caller_of(req_), directory_, name.name);
+      if (entry && entry->ino != 0) param = entry_param(mount_, *entry);
     }
     char* at = buffer_.data() + used_;
     const std::size_t left = buffer_.size() - used_;

@@ -9,9 +9,8 @@ namespace {
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
   const auto found = mount.files().lookup(caller_of(req), parent, name);
-  if (found || found.error() != Errno{ENOENT}) return reply(req, parent, found);
-  struct fuse_entry_param missing{};  // ino 0: the kernel may remember that there is nothing
-  missing.entry_timeout = mount.entry_timeout(parent);
+  if (!found || found->ino != 0) return reply(req, found);
+  const struct fuse_entry_param missing = entry_param(mount, *found);
   if (missing.entry_timeout == 0) return reply_errno(req, Errno{ENOENT});
   fuse_reply_entry(req, &missing);
 }
@@ -27,7 +26,7 @@ void op_forget_multi(fuse_req_t req, std::size_t count, struct fuse_forget_data*
 }
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
-  reply(req, ino, mount_of(req).files().attributes(ino, info == nullptr ? 0 : info->fh));
+  reply(req, mount_of(req).files().attributes(ino, info == nullptr ? 0 : info->fh));
 }
 
 Changes changes_of(const struct stat& values, int to_set) {
@@ -49,9 +48,9 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat* values, int to_set,
   const Changes changes = changes_of(*values, to_set);
   const auto changed = mount.files().change(caller_of(req), ino, changes, info == nullptr ? 0 : info->fh);
   // Where the kernel does not check directories itself, names it has cached below one are only as good as its mode was.
-  const bool access_changed = changed && S_ISDIR(changed->st_mode) && (changes.mode || changes.uid || changes.gid);
-  if (access_changed && mount.grant().enforces_identity()) mount.names_changed_for_all();
-  reply(req, ino, changed);
+  const bool access_changed = changed && S_ISDIR(changed->values.st_mode) && (changes.mode || changes.uid || changes.gid);
+  if (access_changed) mount.access_changed();
+  reply(req, changed);
 }
 
 void op_readlink(fuse_req_t req, fuse_ino_t ino) {
@@ -63,25 +62,25 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino) {
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
-  reply(req, parent, mount.files().make_node(caller_of(req), parent, name, mode, device, attempt));
+  reply(req, mount.files().make_node(caller_of(req), parent, name, mode, device, attempt));
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
-  reply(req, parent, mount.files().make_directory(caller_of(req), parent, name, mode, attempt));
+  reply(req, mount.files().make_directory(caller_of(req), parent, name, mode, attempt));
 }
 
 void op_symlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
-  reply(req, parent, mount.files().make_symlink(caller_of(req), target, parent, name, attempt));
+  reply(req, mount.files().make_symlink(caller_of(req), target, parent, name, attempt));
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
   const Attempt attempt = mount.attempt();
-  reply(req, parent, mount.files().link(caller_of(req), ino, parent, name, attempt));
+  reply(req, mount.files().link(caller_of(req), ino, parent, name, attempt));
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {

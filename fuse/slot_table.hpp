@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -20,11 +21,21 @@
 
 namespace berth::fuse {
 
+// Which chunk a slot lies in, and where the chunks begin.
+struct SlotChunks {
+  static constexpr std::uint32_t kFirst = 64;
+  static constexpr std::size_t kMax = 24;
+  static constexpr std::uint32_t size(std::size_t chunk) { return kFirst << chunk; }
+  static constexpr std::uint32_t start(std::size_t chunk) { return kFirst * ((1U << chunk) - 1); }
+  static constexpr std::size_t of(std::uint32_t index) {
+    return static_cast<std::size_t>(std::bit_width(index / kFirst + 1) - 1);
+  }
+};
+
 template <class T>
 class SlotTable {
  public:
-  static constexpr std::uint32_t kFirstChunk = 64;
-  static constexpr std::size_t kChunksMax = 24;
+  static constexpr std::size_t kChunksMax = SlotChunks::kMax;
 
   SlotTable(Survival& survival, std::string prefix) : survival_(survival), prefix_(std::move(prefix)) {}
 
@@ -38,11 +49,11 @@ class SlotTable {
 
   Result<> grow() {
     if (chunk_count_ == kChunksMax) return fail(Code::resource_exhausted, "`{}` is full", prefix_);
-    auto bytes = survival_.region(name(chunk_count_), chunk_size(chunk_count_) * sizeof(T));
+    auto bytes = survival_.region(name(chunk_count_), SlotChunks::size(chunk_count_) * sizeof(T));
     if (!bytes) return fail(bytes.error().within("memory of the share"));
     chunks_[chunk_count_].store(reinterpret_cast<T*>(bytes->data()), std::memory_order_release);
     ++chunk_count_;
-    size_.store(start(chunk_count_), std::memory_order_release);
+    size_.store(SlotChunks::start(chunk_count_), std::memory_order_release);
     return {};
   }
 
@@ -50,8 +61,8 @@ class SlotTable {
 
   T* at(std::uint32_t index) const {
     if (index >= size()) return nullptr;
-    const auto chunk = static_cast<std::size_t>(std::bit_width(index / kFirstChunk + 1) - 1);
-    return chunks_[chunk].load(std::memory_order_acquire) + (index - start(chunk));
+    const std::size_t chunk = SlotChunks::of(index);
+    return chunks_[chunk].load(std::memory_order_acquire) + (index - SlotChunks::start(chunk));
   }
 
   void remove() {
@@ -62,8 +73,6 @@ class SlotTable {
 
  private:
   static_assert(std::is_trivially_destructible_v<T>);
-  static constexpr std::uint32_t chunk_size(std::size_t chunk) { return kFirstChunk << chunk; }
-  static constexpr std::uint32_t start(std::size_t chunk) { return kFirstChunk * ((1U << chunk) - 1); }
   std::string name(std::size_t chunk) const { return fmt::format("{}/{}", prefix_, chunk); }
 
   Survival& survival_;
@@ -71,6 +80,24 @@ class SlotTable {
   std::array<std::atomic<T*>, kChunksMax> chunks_{};
   std::size_t chunk_count_ = 0;
   std::atomic<std::uint32_t> size_ = 0;
+};
+
+// The same in memory of this process only: what goes with each slot of a SlotTable and is made anew after a restart.
+// at() is lock-free for slots that grow_to() has reached; grow_to() is for one thread at a time.
+template <class T>
+class LocalSlots {
+ public:
+  void grow_to(std::uint32_t size) {
+    for (; SlotChunks::start(count_) < size; ++count_) chunks_[count_] = std::make_unique<T[]>(SlotChunks::size(count_));
+  }
+  T& at(std::uint32_t index) const {
+    const std::size_t chunk = SlotChunks::of(index);
+    return chunks_[chunk][index - SlotChunks::start(chunk)];
+  }
+
+ private:
+  std::array<std::unique_ptr<T[]>, SlotChunks::kMax> chunks_;
+  std::size_t count_ = 0;
 };
 
 }  // namespace berth::fuse

@@ -142,9 +142,18 @@ std::string compare_trees(const Ground& ground) {
   return {};
 }
 
+// A tree of its own for each duel: the trees are removed behind the mounts' backs, who may remember the names.
+Ground fresh(Ground ground) {
+  static int number = 0;
+  const std::string suffix = "-" + std::to_string(++number);
+  for (std::string* path : {&ground.native, &ground.backing, &ground.mounts[0], &ground.mounts[1]}) *path += suffix;
+  return ground;
+}
+
 }  // namespace
 
-std::optional<Difference> duel(const Ground& ground, const std::vector<Step>& steps) {
+std::optional<Difference> duel(const Ground& where, const std::vector<Step>& steps) {
+  const Ground ground = fresh(where);
   for (const std::string& tree : {ground.native, ground.backing}) {
     std::filesystem::remove_all(tree);
     if (mkdir(tree.c_str(), 0777) != 0 || chmod(tree.c_str(), 0777) != 0) return Difference{0, "can't make " + tree};

@@ -35,7 +35,8 @@ class InodeTables : public testing::Test {
     return attributes;
   }
   Ino retain(const std::string& name) {
-    const auto ino = table_->retain(opened(name), stat_of(name));
+    struct stat attributes = stat_of(name);
+    const auto ino = table_->retain(opened(name), attributes);
     EXPECT_TRUE(ino);
     return ino.value_or(0);
   }
@@ -52,7 +53,8 @@ class InodeTables : public testing::Test {
   std::filesystem::path path_;
   VolatileSurvival survival_;
   DescriptorCache cache_{2};
-  Coherence coherence_;
+  Notifier notifier_;
+  Coherence coherence_{notifier_};
   std::unique_ptr<InodeTable> table_;
 };
 
@@ -143,34 +145,6 @@ TEST_F(InodeTables, AnInodeNumberUsedAgainGetsANodeidOfItsOwn) {
   const auto fresh = table_->retain(opened("b"), other);
   ASSERT_TRUE(fresh);
   EXPECT_NE(*fresh, old);
-}
-
-TEST(Coherence, RevokesTheFirstKnowerWhenASecondMountComes) {
-  Coherence coherence;
-  std::vector<Ino> revoked;
-  coherence.join(1, [&](Ino ino, bool) { revoked.push_back(ino); });
-  coherence.join(2, [](Ino, bool) {});
-  const InodeKey key{7, 8};
-  coherence.know(key, 1, 100, false);
-  EXPECT_TRUE(coherence.known_alone(key, 1));
-  EXPECT_FALSE(coherence.known_alone(key, 2));
-  EXPECT_TRUE(revoked.empty());
-  coherence.know(key, 2, 200, false);
-  EXPECT_EQ(revoked, std::vector<Ino>{100});
-  EXPECT_FALSE(coherence.known_alone(key, 1));
-  EXPECT_FALSE(coherence.known_alone(key, 2));
-}
-
-TEST(Coherence, LetsTheLastKnowerCacheAgain) {
-  Coherence coherence;
-  const InodeKey key{7, 8};
-  coherence.know(key, 1, 100, false);
-  coherence.know(key, 2, 200, false);
-  coherence.unknow(key, 1, 100);
-  EXPECT_TRUE(coherence.known_alone(key, 2));
-  coherence.know(key, 3, 300, false);
-  coherence.leave(3);
-  EXPECT_TRUE(coherence.known_alone(key, 2));
 }
 
 }  // namespace

@@ -1,0 +1,86 @@
+#include "fuse/notifier.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace berth::fuse {
+
+Notifier::~Notifier() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Notifier::drop(std::vector<CachedName> names) {
+  if (names.empty()) return;
+  const auto batch = std::make_shared<Batch>();
+  batch->pending = names.size();
+  std::unique_lock lock(mutex_);
+  for (CachedName& name : names) jobs_.push_back({std::move(name), batch});
+  if (idle_ < names.size() && threads_.size() < kThreadsMax) start_thread();
+  work_.notify_all();
+  const auto finished = [&] { return batch->pending == 0; };
+  if (batch->done.wait_for(lock, patience_, finished)) return;
+  const auto stuck = unfinished(batch);
+  lock.unlock();
+  const bool all_dropped = std::ranges::all_of(stuck, [](const auto& cache) { return cache->drop_all_names(); });
+  if (all_dropped) return;
+  lock.lock();
+  batch->done.wait_for(lock, last_, finished);
+}
+
+std::set<std::shared_ptr<KernelCache>> Notifier::unfinished(const std::shared_ptr<Batch>& batch) const {
+  std::set<std::shared_ptr<KernelCache>> caches;
+  for (const Job& job : jobs_) {
+    if (job.batch == batch) caches.insert(job.what.cache);
+  }
+  for (const Job& job : running_) {
+    if (job.batch == batch) caches.insert(job.what.cache);
+  }
+  return caches;
+}
+
+void Notifier::start_thread() {
+  threads_.emplace_back([this] { work(); });
+}
+
+// The oldest of a mount that is not being told something already: one that waits must not hold all threads.
+std::deque<Notifier::Job>::iterator Notifier::next_job() {
+  return std::ranges::find_if(jobs_, [&](const Job& job) {
+    return std::ranges::none_of(running_, [&](const Job& other) { return other.what.cache == job.what.cache; });
+  });
+}
+
+void Notifier::work() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
+  std::unique_lock lock(mutex_);
+  while (true) {
+    auto next = next_job();
+    if (next == jobs_.end()) {
+      if (stopping_) return;
+      ++idle_;
+      work_.wait(lock);
+      --idle_;
+      continue;
+    }
+    const Job job = *next;
+    jobs_.erase(next);
+    running_.push_back(job);
+    lock.unlock();
+    job.what.cache->drop_name(job.what.directory, job.what.name);
+    lock.lock();
+    std::erase_if(running_, [&](const Job& other) { return other.what.cache == job.what.cache; });
+    if (--job.batch->pending == 0) job.batch->done.notify_all();
+    if (!jobs_.empty()) work_.notify_one();  // one of this mount may have been passed over
+  }
+}
+
+}  // namespace berth::fuse

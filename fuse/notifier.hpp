@@ -1,0 +1,67 @@
+// Notifier: drops names from kernels' caches, each of which may have to wait for a lock in the kernel.
+//
+// A kernel's directory is locked while one of its requests is under way; that request may be waiting for another directory to
+// be dropped, and so on round in a circle. So names are dropped by threads of their own, one at a time for a mount, and whoever
+// waits for them waits only so long: then all names of that mount are dropped instead, which takes no lock. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fuse/kernel_cache.hpp"
+
+namespace berth::fuse {
+
+struct CachedName {
+  std::shared_ptr<KernelCache> cache;
+  Ino directory = 0;
+  std::string name;
+};
+
+class Notifier {
+ public:
+  using Patience = std::chrono::milliseconds;
+  // `patience`: how long a change waits for exact answers; `last`: where a kernel can't drop all of its names at once.
+  explicit Notifier(Patience patience = Patience{2}, Patience last = Patience{200}) : patience_(patience), last_(last) {}
+  Notifier(const Notifier&) = delete;
+  Notifier& operator=(const Notifier&) = delete;
+  ~Notifier();
+
+  // The names are no longer served when it returns.
+  void drop(std::vector<CachedName> names);
+
+ private:
+  struct Batch {
+    std::size_t pending = 0;
+    std::condition_variable done;
+  };
+  struct Job {
+    CachedName what;
+    std::shared_ptr<Batch> batch;
+  };
+  static constexpr std::size_t kThreadsMax = 4;
+
+  void start_thread();
+  void work();
+  std::deque<Job>::iterator next_job();
+  std::set<std::shared_ptr<KernelCache>> unfinished(const std::shared_ptr<Batch>& batch) const;
+
+  const Patience patience_;
+  const Patience last_;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<Job> jobs_;
+  std::vector<Job> running_;  // one a mount
+  std::size_t idle_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;  // started when first needed
+};
+
+}  // namespace berth::fuse

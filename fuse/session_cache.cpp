@@ -1,0 +1,41 @@
+#include "fuse/session_cache.hpp"
+
+#include "fuse/libfuse.hpp"
+
+namespace berth::fuse {
+
+template <class Notify>
+void SessionCache::tell(Notify&& notify) {
+  ++calls_;
+  if (struct fuse_session* session = session_) notify(session);
+  if (--calls_ == 0) calls_.notify_all();
+}
+
+void SessionCache::end() {
+  end_soon();
+  for (unsigned calls = calls_; calls != 0; calls = calls_) calls_.wait(calls);
+}
+
+void SessionCache::drop_attributes(Ino ino) {
+  tell([&](struct fuse_session* session) { fuse_lowlevel_notify_inval_inode(session, ino, -1, 0); });
+}
+
+void SessionCache::drop_name(Ino directory, const std::string& name) {
+  tell([&](struct fuse_session* session) { fuse_lowlevel_notify_inval_entry(session, directory, name.c_str(), name.size()); });
+}
+
+bool SessionCache::drop_all_names() {
+  if (!epochs_) return false;
+#if BERTH_FUSE_EPOCH
+  tell([](struct fuse_session* session) { fuse_lowlevel_notify_increment_epoch(session); });
+#endif
+  return true;
+}
+
+void SessionCache::access_changed() {
+  tell([this](struct fuse_session*) {
+    if (grant_.decides_search()) drop_all_names();
+  });
+}
+
+}  // namespace berth::fuse

@@ -1,0 +1,44 @@
+// SessionCache: a mount's KernelCache by libfuse's notifications.
+//
+// It may outlive the session: notifications that come after end() go nowhere.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "fuse/grant.hpp"
+#include "fuse/kernel_cache.hpp"
+
+struct fuse_session;
+
+namespace berth::fuse {
+
+class SessionCache final : public KernelCache {
+ public:
+  explicit SessionCache(const Grant& grant) : grant_(grant) {}
+
+  void begin(struct fuse_session* session) { session_ = session; }
+  // No notification begins after this.
+  void end_soon() { session_ = nullptr; }
+  // Nor is one under way when it returns: the session, and the grant, may go.
+  void end();
+  bool busy() const { return calls_ != 0; }
+  void set_epochs(bool epochs) { epochs_ = epochs; }
+
+  void drop_attributes(Ino ino) override;
+  void drop_name(Ino directory, const std::string& name) override;
+  bool drop_all_names() override;
+  bool drops_all_names() const override { return epochs_; }
+  void access_changed() override;
+
+ private:
+  template <class Notify>
+  void tell(Notify&& notify);
+
+  const Grant& grant_;
+  std::atomic<struct fuse_session*> session_ = nullptr;
+  std::atomic<unsigned> calls_ = 0;
+  std::atomic<bool> epochs_ = false;
+};
+
+}  // namespace berth::fuse

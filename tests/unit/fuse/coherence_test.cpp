@@ -1,0 +1,183 @@
+#include "fuse/coherence.hpp"
+
+#include <gmock/gmock.h>
+
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace berth::fuse {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// A kernel that notes what it was told.
+class FakeCache final : public KernelCache {
+ public:
+  explicit FakeCache(bool epochs = true) : epochs_(epochs) {}
+  void drop_attributes(Ino ino) override { said.push_back("attributes " + std::to_string(ino)); }
+  void drop_name(Ino directory, const std::string& name) override {
+    said.push_back("name " + std::to_string(directory) + "/" + name);
+  }
+  bool drop_all_names() override {
+    if (epochs_) said.emplace_back("all names");
+    return epochs_;
+  }
+  bool drops_all_names() const override { return epochs_; }
+  void access_changed() override { said.emplace_back("access"); }
+
+  std::vector<std::string> said;
+
+ private:
+  const bool epochs_;
+};
+
+class TwoMounts : public testing::Test {
+ protected:
+  static constexpr MountNumber kA = 1;
+  static constexpr MountNumber kB = 2;
+  TwoMounts() {
+    coherence_.join(kA, a_);
+    coherence_.join(kB, b_);
+    directory_ = &coherence_.know({7, 1}, kA, 10);
+    coherence_.know({7, 1}, kB, 20);
+  }
+
+  Notifier notifier_{std::chrono::minutes(1)};
+  Coherence coherence_{notifier_};
+  std::shared_ptr<FakeCache> a_ = std::make_shared<FakeCache>();
+  std::shared_ptr<FakeCache> b_ = std::make_shared<FakeCache>();
+  Node* directory_ = nullptr;
+};
+
+TEST_F(TwoMounts, OnlyTheOtherMountIsToldOfAChange) {
+  coherence_.attributes_changed(*directory_, kA);
+  EXPECT_THAT(a_->said, IsEmpty());
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20"));
+}
+
+TEST_F(TwoMounts, AChangeOfWhatOneMountKnowsAloneIsToldToNobody) {
+  const Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.attributes_changed(file, kA);
+  EXPECT_THAT(b_->said, IsEmpty());
+}
+
+TEST_F(TwoMounts, ANewNameIsNotToldToAKernelThatNeverMissedIt) {
+  coherence_.name_changed(*directory_, "new", std::nullopt, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20"));  // its times have changed
+}
+
+TEST_F(TwoMounts, ANewNameIsToldToAKernelThatRemembersItAsMissing) {
+  coherence_.missing(*directory_, "new", kB);
+  coherence_.name_changed(*directory_, "new", std::nullopt, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/new"));
+}
+
+TEST_F(TwoMounts, ARemovedNameIsToldToAKernelThatKnowsItsInode) {
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.name_changed(*directory_, "file", InodeKey{7, 2}, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/file"));
+}
+
+TEST_F(TwoMounts, ARemovedNameWhoseInodeMayHaveBeenAnotherIsToldToAll) {
+  const std::uint32_t seen = directory_->names_version();
+  coherence_.name_changed(*directory_, "file", kB);  // another change came between
+  b_->said.clear();
+  coherence_.name_changed(*directory_, "file", InodeKey{7, 2}, seen, kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/file"));
+}
+
+TEST_F(TwoMounts, AChangeTurnsTheVersionThatALookupUnderWayHasSeen) {
+  const std::uint32_t seen = directory_->names_version();
+  coherence_.name_changed(*directory_, "x", std::nullopt, seen, kA);
+  EXPECT_NE(directory_->names_version(), seen);
+}
+
+TEST_F(TwoMounts, AKernelThatMissedVeryManyNamesDropsThemAllAndStartsAgain) {
+  for (int i = 0; i < 1000; ++i) coherence_.missing(*directory_, "n" + std::to_string(i), kB);
+  coherence_.name_changed(*directory_, "n1", std::nullopt, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names"));
+  coherence_.name_changed(*directory_, "n1", std::nullopt, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names", "attributes 20"));
+}
+
+TEST_F(TwoMounts, AFileOpenForWritingIsNotCachedByTheOtherMount) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.opened_for_writing(file, kA, 11);
+  coherence_.opened_for_writing(file, kA, 11);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 21", "attributes 21"));
+  EXPECT_TRUE(coherence_.written_elsewhere(file, kB));
+  EXPECT_FALSE(coherence_.written_elsewhere(file, kA));
+  coherence_.closed_for_writing(file, kA, 11);
+  EXPECT_TRUE(coherence_.written_elsewhere(file, kB));
+  coherence_.closed_for_writing(file, kA, 11);
+  EXPECT_FALSE(coherence_.written_elsewhere(file, kB));
+}
+
+TEST_F(TwoMounts, AMountThatForgetsAFileItWroteLeavesNoWriterBehind) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.opened_for_writing(file, kA, 11);
+  coherence_.unknow(file, kA, 11);
+  EXPECT_FALSE(coherence_.written_elsewhere(file, kB));
+}
+
+TEST_F(TwoMounts, AMountThatHasLeftIsToldNothing) {
+  coherence_.leave(kB);
+  coherence_.attributes_changed(*directory_, kA);
+  EXPECT_THAT(b_->said, IsEmpty());
+}
+
+// A kernel whose directory is locked by a request that is not answered yet.
+class BusyCache final : public KernelCache {
+ public:
+  explicit BusyCache(bool epochs) : epochs_(epochs) {}
+  void drop_attributes(Ino) override {}
+  void drop_name(Ino, const std::string&) override {
+    asked = true;
+    asked.notify_all();
+    freed_.wait();
+  }
+  bool drop_all_names() override {
+    ++all_dropped;
+    return epochs_;
+  }
+  bool drops_all_names() const override { return epochs_; }
+  void access_changed() override {}
+
+  std::promise<void> free;
+  std::atomic<int> all_dropped = 0;
+  std::atomic<bool> asked = false;
+
+ private:
+  const bool epochs_;
+  std::shared_future<void> freed_ = free.get_future().share();
+};
+
+TEST(Notifier, DropsAllNamesOfAKernelWhoseDirectoryIsBusy) {
+  const auto busy = std::make_shared<BusyCache>(true);
+  Notifier notifier(std::chrono::milliseconds(1));
+  notifier.drop({{busy, 1, "x"}});
+  EXPECT_EQ(busy->all_dropped, 1);
+  busy->free.set_value();
+}
+
+TEST(Notifier, AKernelThatIsBusyHoldsUpNoOther) {
+  const auto busy = std::make_shared<BusyCache>(true);
+  const auto other = std::make_shared<FakeCache>();
+  Notifier notifier(std::chrono::minutes(1));
+  std::vector<std::future<void>> waiting;
+  for (int i = 0; i < 8; ++i) {
+    waiting.push_back(std::async(std::launch::async, [&] { notifier.drop({{busy, 1, "x"}}); }));
+  }
+  busy->asked.wait(false);
+  notifier.drop({{other, 1, "x"}});
+  EXPECT_THAT(other->said, ElementsAre("name 1/x"));
+  busy->free.set_value();
+}
+
+}  // namespace
+}  // namespace berth::fuse
