@@ -42,7 +42,7 @@ Node& Coherence::know(const InodeKey& key, MountNumber mount, Ino ino) {
   const std::scoped_lock lock(of.mutex);
   Node& node = of.nodes.try_emplace(key).first->second;
   node.key_ = key;
-  node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0});
+  node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0, .readers = 0});
   return node;
 }
 
@@ -53,7 +53,7 @@ void Coherence::unknow(Node& node, MountNumber mount, Ino ino) {
   const auto found =
       std::ranges::find_if(node.knowers_, [&](const Knower& knower) { return knower.mount == mount && knower.ino == ino; });
   if (found == node.knowers_.end()) return;
-  if (found->writers > 0) --node.writers_;
+  node.opens_ -= found->writers + found->readers;
   node.knowers_.erase(found);
   if (node.knowers_.empty()) of.nodes.erase(key);
 }
@@ -143,29 +143,42 @@ void Coherence::access_changed(const Node& directory, MountNumber by) {
   }
 }
 
-void Coherence::opened_for_writing(Node& node, MountNumber by, Ino ino) {
+void Coherence::opened(Node& node, MountNumber by, Ino ino, bool writes, bool changes_attributes) {
   Knowers knowers;
   {
     const std::scoped_lock lock(shard(node.key_).mutex);
     for (Knower& knower : node.knowers_) {
-      if (knower.mount != by) knowers.push_back(knower);
-      if (knower.mount == by && knower.ino == ino && knower.writers++ == 0) ++node.writers_;
+      if (knower.mount != by) {
+        if (changes_attributes) knowers.push_back(knower);
+      } else if (knower.ino == ino) {
+        ++(writes ? knower.writers : knower.readers);
+        ++node.opens_;
+      }
     }
   }
   drop_attributes(knowers);
 }
 
-void Coherence::closed_for_writing(Node& node, MountNumber by, Ino ino) {
+void Coherence::closed(Node& node, MountNumber by, Ino ino, bool writes) {
   const std::scoped_lock lock(shard(node.key_).mutex);
   for (Knower& knower : node.knowers_) {
-    if (knower.mount == by && knower.ino == ino && knower.writers > 0 && --knower.writers == 0) --node.writers_;
+    std::uint32_t& count = writes ? knower.writers : knower.readers;
+    if (knower.mount != by || knower.ino != ino || count == 0) continue;
+    --count;
+    --node.opens_;
   }
 }
 
-bool Coherence::written_elsewhere(const Node& node, MountNumber mount) const {
-  if (node.writers_.load(std::memory_order_acquire) == 0) return false;
+Coherence::Elsewhere Coherence::elsewhere(const Node& node, MountNumber mount) const {
+  if (node.opens_.load(std::memory_order_acquire) == 0) return Elsewhere::closed;
   const std::scoped_lock lock(shard(node.key_).mutex);
-  return std::ranges::any_of(node.knowers_, [mount](const Knower& k) { return k.mount != mount && k.writers > 0; });
+  Elsewhere found = Elsewhere::closed;
+  for (const Knower& knower : node.knowers_) {
+    if (knower.mount == mount) continue;
+    if (knower.writers > 0) return Elsewhere::written;
+    if (knower.readers > 0) found = Elsewhere::read;
+  }
+  return found;
 }
 
 void Coherence::missing(Node& directory, std::string_view name, MountNumber mount) {

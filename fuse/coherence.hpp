@@ -33,6 +33,7 @@ struct Knower {
   std::uint64_t missing = 0;
   MountNumber mount = 0;
   std::uint32_t writers = 0;  // open files of this mount that may write
+  std::uint32_t readers = 0;  // and others
 };
 
 // One inode as all mounts together know it; lives as long as one of them does.
@@ -45,7 +46,7 @@ class Node {
   friend class Coherence;
   InodeKey key_;
   std::atomic<std::uint32_t> names_version_ = 0;
-  std::atomic<std::uint32_t> writers_ = 0;  // knowers with any
+  std::atomic<std::uint32_t> opens_ = 0;  // of all mounts
   boost::container::small_vector<Knower, 1> knowers_;
 };
 
@@ -71,10 +72,12 @@ class Coherence {
   // Who may search this directory has changed.
   void access_changed(const Node& directory, MountNumber by);
 
-  // For each open file that may write.
-  void opened_for_writing(Node& node, MountNumber by, Ino ino);
-  void closed_for_writing(Node& node, MountNumber by, Ino ino);
-  bool written_elsewhere(const Node& node, MountNumber mount) const;
+  // For each open file. `changes_attributes`: writing, or reading where that changes the access time.
+  void opened(Node& node, MountNumber by, Ino ino, bool writes, bool changes_attributes);
+  void closed(Node& node, MountNumber by, Ino ino, bool writes);
+  // Whether another mount has the file open, and whether it may write.
+  enum class Elsewhere { closed, read, written };
+  Elsewhere elsewhere(const Node& node, MountNumber mount) const;
 
   // The mount's kernel is about to remember that the name is missing.
   void missing(Node& directory, std::string_view name, MountNumber mount);

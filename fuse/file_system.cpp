@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "fuse/access_time.hpp"
+
 namespace berth::fuse {
 namespace {
 
@@ -90,14 +92,20 @@ bool FileSystem::names_cacheable(int directory) const {
   return attributes && (attributes->st_mode & kSearchable) == kSearchable;
 }
 
-bool FileSystem::attributes_cacheable(Ino ino) const {
+bool FileSystem::attributes_cacheable(Ino ino, const struct stat& attributes) const {
   const Node* node = inodes_.node(ino);
-  return node != nullptr && !coherence_.written_elsewhere(*node, inodes_.mount());
+  if (node == nullptr) return false;
+  switch (coherence_.elsewhere(*node, inodes_.mount())) {
+    case Coherence::Elsewhere::closed: return true;
+    case Coherence::Elsewhere::read: return !reading_changes(attributes);
+    case Coherence::Elsewhere::written: break;
+  }
+  return false;
 }
 
 // `seen`: the version of the parent's names before this one was read.
 void FileSystem::judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const {
-  entry.attributes_cacheable = attributes_cacheable(entry.ino);
+  entry.attributes_cacheable = attributes_cacheable(entry.ino, entry.attributes);
   entry.name_cacheable = names_cacheable(directory) && parent.names_version() == seen;
 }
 
@@ -131,7 +139,7 @@ Answer<Attributes> FileSystem::attributes(Ino ino, Handle handle) {
     found = stat_of(inode->fd());
   }
   if (!found) return refuse(found.error());
-  return Attributes{*found, attributes_cacheable(ino)};
+  return Attributes{*found, attributes_cacheable(ino, *found)};
 }
 
 Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle) {
@@ -150,7 +158,7 @@ Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Chang
   if (!applied) return refuse(applied.error());
   const auto now = stat_of(inode->fd());
   if (!now) return refuse(now.error());
-  return Attributes{*now, attributes_cacheable(ino)};
+  return Attributes{*now, attributes_cacheable(ino, *now)};
 }
 
 // The mode last: with an owner or a size the kernel sends the mode without suid bits, which must stay if the rest fails.
@@ -250,6 +258,7 @@ Answer<std::string> FileSystem::read_link(Ino ino) {
   const ssize_t size = readlinkat(inode->fd(), "", target.data(), target.size());
   if (size < 0) return refuse_last();
   target.resize(static_cast<std::size_t>(size));
+  if (const Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
   return target;
 }
 

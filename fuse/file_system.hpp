@@ -131,7 +131,7 @@ class FileSystem {
   Answer<Entry> enter_made(int directory, const char* name);
   Answer<Created> enter_created(UniqueFd file, int flags);
   bool names_cacheable(int directory) const;
-  bool attributes_cacheable(Ino ino) const;
+  bool attributes_cacheable(Ino ino, const struct stat& attributes) const;
   void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const;
   template <class Make>
   Answer<Entry> make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it);
@@ -139,6 +139,7 @@ class FileSystem {
   void exchanged(const Reach& directory, const char* name);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
+  void note_open(Ino ino, int flags, const struct stat& attributes);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
   Answer<> touch(const Caller& caller, Ino ino, int fd);

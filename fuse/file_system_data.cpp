@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "fuse/access_time.hpp"
 #include "fuse/file_system.hpp"
 
 namespace berth::fuse {
@@ -16,7 +17,8 @@ namespace {
 
 constexpr int kOpenForExecution = 0x20;  // __FMODE_EXEC, which the kernel passes on
 
-bool asks_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
+bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+bool asks_to_write(int flags) { return writes(flags) || (flags & O_TRUNC) != 0; }
 
 // What a backing descriptor keeps of the caller's flags. O_NONBLOCK: a FIFO in a file's place must not block a worker. Not
 // O_DIRECT: in passthrough the kernel opens its own with it, and the daemon's buffers are not aligned.
@@ -68,29 +70,32 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
 }
 
 Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags) {
-  const bool writable = (flags & O_ACCMODE) != O_RDONLY;
-  auto handle = opens_.add(OpenKind::file, std::move(file), ino, writable);
-  Node* node = inodes_.node(ino);
-  if (!handle || node == nullptr) return handle;
-  if (writable) {
-    coherence_.opened_for_writing(*node, inodes_.mount(), ino);
-  } else if ((flags & O_TRUNC) != 0) {
-    coherence_.attributes_changed(*node, inodes_.mount());
-  }
+  struct stat attributes{};
+  if (fstat(file.get(), &attributes) != 0) return refuse_last();
+  auto handle = opens_.add(OpenKind::file, std::move(file), ino, writes(flags), attributes);
+  if (handle) note_open(ino, flags, attributes);
   return handle;
 }
 
+void FileSystem::note_open(Ino ino, int flags, const struct stat& attributes) {
+  Node* node = inodes_.node(ino);
+  if (node == nullptr) return;
+  const bool changes = writes(flags) || (flags & O_TRUNC) != 0 || reading_changes(attributes);
+  coherence_.opened(*node, inodes_.mount(), ino, writes(flags), changes);
+}
+
 void FileSystem::resume() {
-  for (const Ino ino : opens_.writers()) {
-    if (Node* node = inodes_.node(ino)) coherence_.opened_for_writing(*node, inodes_.mount(), ino);
+  for (const auto& [ino, writable] : opens_.files()) {
+    if (Node* node = inodes_.node(ino)) coherence_.opened(*node, inodes_.mount(), ino, writable, true);
   }
 }
 
 void FileSystem::close(Handle handle) {
   const OpenRecord* open = opens_.find(handle, OpenKind::file);
-  const Ino written = open != nullptr && open->writable != 0 ? open->ino : 0;
+  const Ino ino = open == nullptr ? 0 : open->ino;
+  const bool writable = open != nullptr && open->writable != 0;
   opens_.close(handle);
-  if (Node* node = inodes_.node(written)) coherence_.closed_for_writing(*node, inodes_.mount(), written);
+  if (Node* node = inodes_.node(ino)) coherence_.closed(*node, inodes_.mount(), ino, writable);
 }
 
 Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt) {
@@ -203,7 +208,9 @@ Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino) {
     return opened;
   });
   if (!directory) return refuse(directory.error());
-  return opens_.add(OpenKind::directory, std::move(*directory), ino, false);
+  struct stat attributes{};
+  if (fstat(directory->get(), &attributes) != 0) return refuse_last();
+  return opens_.add(OpenKind::directory, std::move(*directory), ino, false, attributes);
 }
 
 // Positions are the backing directory's own, so nothing is remembered between calls or over a restart.
@@ -215,6 +222,7 @@ Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::func
   while (true) {
     const long size = syscall(SYS_getdents64, fd_of(*open), buffer.data(), buffer.size());
     if (size < 0) return refuse_last();
+    if (const Node* node = inodes_.node(open->ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
     if (size == 0) return {};
     for (long at = 0; at < size;) {
       DirectoryEntry raw{};

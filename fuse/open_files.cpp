@@ -41,9 +41,7 @@ void OpenFiles::remove() {
 }
 
 // Under the lock; in use, for the next daemon too, when `kind` is set.
-Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, Handle& handle) {
-  struct stat attributes{};
-  if (fstat(fd.get(), &attributes) != 0) return refuse_last();
+Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle) {
   if (free_.empty()) {
     const std::uint32_t before = slots_.size();
     if (!slots_.grow()) return refuse(ENFILE);
@@ -66,10 +64,10 @@ Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, Handle& handle) {
   return &record;
 }
 
-Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable) {
+Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, const struct stat& attributes) {
   const std::scoped_lock lock(mutex_);
   Handle handle = 0;
-  auto record = fill(std::move(fd), ino, handle);
+  auto record = fill(std::move(fd), ino, attributes, handle);
   if (!record) return refuse(record.error());
   (*record)->writable = writable ? 1 : 0;
   (*record)->kind = kind;
@@ -77,9 +75,11 @@ Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable
 }
 
 Answer<Handle> OpenFiles::add_lock_owner(UniqueFd fd, Ino ino, std::uint64_t owner, Handle file) {
+  struct stat attributes{};
+  if (fstat(fd.get(), &attributes) != 0) return refuse_last();
   const std::scoped_lock lock(mutex_);
   Handle handle = 0;
-  auto record = fill(std::move(fd), ino, handle);
+  auto record = fill(std::move(fd), ino, attributes, handle);
   if (!record) return refuse(record.error());
   (*record)->lock_owner = owner;
   (*record)->lock_file = file;
@@ -141,14 +141,14 @@ bool OpenFiles::open_for_writing(Ino ino) const {
   return false;
 }
 
-std::vector<Ino> OpenFiles::writers() const {
-  std::vector<Ino> inos;
+std::vector<std::pair<Ino, bool>> OpenFiles::files() const {
+  std::vector<std::pair<Ino, bool>> open;
   const std::scoped_lock lock(mutex_);
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const OpenRecord& record = *slots_.at(slot);
-    if (record.kind == OpenKind::file && record.writable != 0) inos.push_back(record.ino);
+    if (record.kind == OpenKind::file) open.emplace_back(record.ino, record.writable != 0);
   }
-  return inos;
+  return open;
 }
 
 pid_t OpenFiles::other_lock_user(Ino ino, std::uint64_t lock_owner) const {

@@ -2,6 +2,8 @@
 // when the daemon dies: unlinked files stay readable and locks stay held. Thread-safe.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -27,7 +29,7 @@ class OpenFiles {
   Result<> adopt(const std::set<std::string>& regions);
   void remove();
 
-  Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable);
+  Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, const struct stat& attributes);
   Answer<Handle> add_lock_owner(UniqueFd fd, Ino ino, std::uint64_t owner, Handle file);
   // Null for what is not open as `kind`. Valid until closed, which the kernel asks for last.
   OpenRecord* find(Handle handle, OpenKind kind) const;
@@ -38,13 +40,13 @@ class OpenFiles {
   // The lock owners that came through this open file.
   std::vector<Handle> lock_handles_of(Handle file) const;
   bool open_for_writing(Ino ino) const;
-  // The inode of each file that is open for writing, as often as it is.
-  std::vector<Ino> writers() const;
+  // The inode of each open file, as often as it is open, and whether for writing.
+  std::vector<std::pair<Ino, bool>> files() const;
   // The process that uses locks of the inode on this mount, where that is one other than `lock_owner`; 0 else.
   pid_t other_lock_user(Ino ino, std::uint64_t lock_owner) const;
 
  private:
-  Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, Handle& handle);
+  Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle);
   void finish_closing(OpenRecord& record);
 
   Survival& survival_;

@@ -131,7 +131,9 @@ class Maker {
       case Op::access: return static_cast<int>(below(8));
       case Op::rename: return one_of(std::array{0, 0, 0, static_cast<int>(RENAME_NOREPLACE), static_cast<int>(RENAME_EXCHANGE)});
       case Op::link: return one_of(std::array{0, AT_SYMLINK_FOLLOW});
-      case Op::mknod: return one_of(std::array{S_IFREG, mix_.access_point ? S_IFREG : S_IFIFO, S_IFSOCK, S_IFDIR});
+      case Op::mknod:
+        return one_of(
+            std::array{S_IFREG, mix_.access_point ? S_IFREG : S_IFIFO, mix_.access_point ? S_IFREG : S_IFSOCK, S_IFDIR});
       case Op::stat:
       case Op::chown:
       case Op::utimens: return one_of(std::array{0, AT_SYMLINK_NOFOLLOW});

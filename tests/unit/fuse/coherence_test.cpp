@@ -103,26 +103,36 @@ TEST_F(TwoMounts, AKernelThatMissedVeryManyNamesDropsThemAllAndStartsAgain) {
   EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names", "attributes 20"));
 }
 
-TEST_F(TwoMounts, AFileOpenForWritingIsNotCachedByTheOtherMount) {
+TEST_F(TwoMounts, WhatAnotherMountHasOpenForWritingIsSaidUntilTheLastClose) {
   Node& file = coherence_.know({7, 2}, kA, 11);
   coherence_.know({7, 2}, kB, 21);
-  coherence_.opened_for_writing(file, kA, 11);
-  coherence_.opened_for_writing(file, kA, 11);
+  coherence_.opened(file, kA, 11, true, true);
+  coherence_.opened(file, kA, 11, true, true);
   EXPECT_THAT(b_->said, ElementsAre("attributes 21", "attributes 21"));
-  EXPECT_TRUE(coherence_.written_elsewhere(file, kB));
-  EXPECT_FALSE(coherence_.written_elsewhere(file, kA));
-  coherence_.closed_for_writing(file, kA, 11);
-  EXPECT_TRUE(coherence_.written_elsewhere(file, kB));
-  coherence_.closed_for_writing(file, kA, 11);
-  EXPECT_FALSE(coherence_.written_elsewhere(file, kB));
+  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::written);
+  EXPECT_EQ(coherence_.elsewhere(file, kA), Coherence::Elsewhere::closed);
+  coherence_.closed(file, kA, 11, true);
+  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::written);
+  coherence_.closed(file, kA, 11, true);
+  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::closed);
+}
+
+TEST_F(TwoMounts, AReaderIsAnnouncedOnlyWhereItChangesTheAccessTime) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.opened(file, kA, 11, false, false);
+  EXPECT_THAT(b_->said, IsEmpty());
+  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::read);
+  coherence_.opened(file, kA, 11, false, true);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 21"));
 }
 
 TEST_F(TwoMounts, AMountThatForgetsAFileItWroteLeavesNoWriterBehind) {
   Node& file = coherence_.know({7, 2}, kA, 11);
   coherence_.know({7, 2}, kB, 21);
-  coherence_.opened_for_writing(file, kA, 11);
+  coherence_.opened(file, kA, 11, true, true);
   coherence_.unknow(file, kA, 11);
-  EXPECT_FALSE(coherence_.written_elsewhere(file, kB));
+  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::closed);
 }
 
 TEST_F(TwoMounts, AMountThatHasLeftIsToldNothing) {
