@@ -110,7 +110,7 @@ void Coherence::drop(const Knowers& knowers, std::string_view name, const Knower
     const auto cache = cache_of(knower.mount);
     if (!cache) continue;
     cache->drop_attributes(knower.ino);
-    if (std::popcount(knower.missing) > kMissingBitsMax && cache->drop_all_names()) continue;
+    if ((std::popcount(knower.missing) > kMissingBitsMax || cache->slow()) && cache->drop_all_names()) continue;
     const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
     if (had_it || (knower.missing & bit) != 0) names.push_back({cache, knower.ino, std::string(name)});
   }

@@ -189,6 +189,7 @@ Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struc
     fresh->handle = written.bytes;
     fresh->backing_id = 0;
     fresh->passthrough_opens = 0;
+    fresh->plain_opens = 0;
     // A nameless file (O_TMPFILE) has no handle that would find it again.
     if (handle == nullptr || attributes.st_nlink == 0) {
       UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));

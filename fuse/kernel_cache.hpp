@@ -19,6 +19,8 @@ class KernelCache {
   // Every name, without waiting. False where the kernel can't (before 6.16).
   virtual bool drop_all_names() = 0;
   virtual bool drops_all_names() const = 0;
+  // Whether the mount's requests may be held back, and a name then keeps whoever drops it waiting.
+  virtual bool slow() { return false; }
   // Who may search a directory has changed: drops the names that were cached under the old rule, if the kernel does not
   // check it itself.
   virtual void access_changed() = 0;

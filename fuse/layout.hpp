@@ -27,17 +27,20 @@ struct InodeRecord {
   std::array<std::byte, 40> handle;
   std::int32_t backing_id;          // the kernel's name of the file for passthrough; 0: none
   std::uint32_t passthrough_opens;  // how many opens share it
+  std::uint32_t plain_opens;        // how many go through the daemon: the kernel takes no mixture
 };
 
 // `closing`: the descriptor may be open or not; the next daemon finds out by device and number.
 enum class OpenKind : std::uint32_t { none, file, directory, lock, closing };
 
 struct OpenRecord {
+  static constexpr std::uint32_t kPassthrough = 1, kPlain = 2;
+
   std::atomic<OpenKind> kind;
   std::uint32_t generation;
-  std::int32_t descriptor;  // + 1
-  std::int32_t pid;         // of a lock's owner
-  std::uint32_t passthrough;
+  std::int32_t descriptor;    // + 1
+  std::int32_t pid;           // of a lock's owner
+  std::uint32_t passthrough;  // 0: neither yet, or kPassthrough, kPlain
   std::uint32_t writable;
   Ino ino;
   std::uint64_t lock_owner;
@@ -53,7 +56,7 @@ struct JournalRecord {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455232;  // "BER2"
+  static constexpr std::uint32_t kMagic = 0x42455233;  // "BER3"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
   static constexpr std::size_t kInterruptedMax = 64;
@@ -70,6 +73,11 @@ struct MountHeader {
   std::array<std::uint32_t, kGroupsMax> groups;
   std::atomic<std::uint32_t> rights;  // bit 0 write, bit 1 root access
   std::uint32_t passthrough;          // wanted when the mount was made: the connection remembers
+  std::array<char, 32> file_system;
+  std::array<char, 32> client_zone;
+  std::array<char, 32> target_zone;
+  std::uint32_t one_zone;
+  std::uint32_t metered;
   std::atomic<std::uint32_t> init_size;
   std::array<std::byte, 256> init;                         // the kernel's INIT, raw
   std::array<JournalRecord, kWorkersMax> journal;          // a worker's request of now

@@ -58,6 +58,7 @@ Mount::Mount(Common& common, MountNumber number) : common_(common), number_(numb
 Mount::~Mount() {
   common_.waiters.drop_mount(number_);
   common_.coherence.leave(number_);
+  common_.gates.leave(number_);
   if (cache_) cache_->end();
   if (abandoned_ && device_ >= 0) {
     header_->device = 0;
@@ -88,7 +89,8 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
   opens_.emplace(common_.survival, region_name(number_));
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence);
-  cache_ = std::make_shared<SessionCache>(*grant_);
+  common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
+  cache_ = std::make_shared<SessionCache>(*grant_, gated_);
   common_.coherence.join(number_, cache_);
 }
 
@@ -97,6 +99,9 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
   if (spec.id.str().size() >= sizeof(MountHeader::id)) return fail(Code::invalid_argument, "mount id is too long");
   if (spec.identity && spec.identity->secondary_gids.size() > MountHeader::kGroupsMax) {
     return fail(Code::invalid_argument, "more than {} secondary groups", MountHeader::kGroupsMax);
+  }
+  for (const std::string* name : {&spec.file_system, &spec.ends.client, &spec.ends.target}) {
+    if (name->size() >= sizeof(MountHeader::file_system)) return fail(Code::invalid_argument, "name `{}` is too long", *name);
   }
   auto mount = std::make_shared<Mount>(common, number);
   if (auto opened = mount->open_header(true); !opened) return fail(opened.error());
@@ -112,7 +117,12 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
     std::ranges::copy(spec.identity->secondary_gids, header.groups.begin());
   }
   header.rights = encode_rights(spec.rights);
-  header.passthrough = passthrough ? 1 : 0;
+  header.passthrough = passthrough && !spec.metered ? 1 : 0;
+  copy_text(header.file_system, spec.file_system);
+  copy_text(header.client_zone, spec.ends.client);
+  copy_text(header.target_zone, spec.ends.target);
+  header.one_zone = spec.ends.one_zone ? 1 : 0;
+  header.metered = spec.metered ? 1 : 0;
   mount->abandoned_ = true;  // until it is whole
   mount->build(spec.identity);
   if (auto made = mount->inodes_->create(std::move(root)); !made) return fail(made.error());
@@ -222,6 +232,18 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
   header_->journal[current.worker].unique = 0;
 }
 
+bool Mount::answer_error(std::span<const std::byte> request, int error) {
+  RequestHead head{};
+  if (request.size() < sizeof(head)) return true;
+  std::memcpy(&head, request.data(), sizeof(head));
+  const struct {
+    std::uint32_t size;
+    std::int32_t error;
+    std::uint64_t unique;
+  } answer{16, -error, head.unique};
+  return write(device_, &answer, sizeof(answer)) >= 0 || errno != ENODEV;
+}
+
 // Notes the request in the journal: from here on a crash leaves it half done.
 Attempt Mount::attempt() {
   JournalRecord& record = header_->journal[current.worker];
@@ -255,8 +277,9 @@ void Mount::close_file(Handle handle) {
   InodeRecord* inode = open == nullptr ? nullptr : inodes_->record(open->ino);
   if (inode != nullptr && open->passthrough != 0) {
     const std::scoped_lock lock(passthrough_mutex_);
-    open->passthrough = 0;
-    if (--inode->passthrough_opens == 0) {
+    if (std::exchange(open->passthrough, 0) == OpenRecord::kPlain) {
+      --inode->plain_opens;
+    } else if (--inode->passthrough_opens == 0) {
       const auto backing_id = static_cast<std::uint32_t>(std::exchange(inode->backing_id, 0));
       ioctl(device_, kBackingClose, &backing_id);
     }
@@ -268,6 +291,7 @@ void Mount::abandon() {
   abandoned_ = true;
   common_.waiters.drop_mount(number_);
   cache_->end_soon();
+  for (const auto& message : common_.gates.leave(number_)) answer_error(message, ENOTCONN);
   answer_until_told();
   // The connection ends when its device is closed; the number must stay taken while a worker may still reply on it. So
   // another file takes the number.
@@ -283,19 +307,12 @@ void Mount::answer_until_told() {
     buffer.resize(kWriteBytesMax + 4096);
     const auto size = receive(buffer);
     if (!size) return;
-    RequestHead head{};
-    if (*size < sizeof(head)) {
+    if (*size == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       continue;
     }
-    std::memcpy(&head, buffer.data(), sizeof(head));
-    const struct {
-      std::uint32_t size;
-      std::int32_t error;
-      std::uint64_t unique;
-    } refusal{16, -ENOTCONN, head.unique};
     // The kernel takes no notice of replies to what wants none (FORGET).
-    if (write(device_, &refusal, sizeof(refusal)) < 0 && errno == ENODEV) return;
+    if (!answer_error(std::span{buffer}.first(*size), ENOTCONN)) return;
   }
 }
 
@@ -304,10 +321,18 @@ void Mount::set_rights(Rights rights) {
   cache_->drop_all_names();
 }
 
+zones::Ends Mount::ends() const { return {header_->client_zone.data(), header_->target_zone.data(), header_->one_zone != 0}; }
+
 MountId Mount::id() const { return MountId(header_->id.data()); }
 
 Share::MountStats Mount::stats() const {
-  return {.id = id(), .operations = operations_, .known_inodes = inodes_->size(), .passthrough = passthrough_};
+  return {.id = id(),
+          .operations = operations_,
+          .known_inodes = inodes_->size(),
+          .passthrough = passthrough_ && !gated(),
+          .file_system = header_->file_system.data(),
+          .ends = ends(),
+          .way = common_.gates.state(number_)};
 }
 
 InodeKey Mount::key_of(Ino ino) const {

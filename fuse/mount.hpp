@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 
+#include "broker/base/clock.hpp"
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/coherence.hpp"
@@ -23,6 +24,7 @@
 #include "fuse/lock_waiters.hpp"
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
+#include "fuse/zones/gates.hpp"
 
 struct fuse_session;
 
@@ -33,12 +35,15 @@ inline constexpr std::size_t kWriteBytesMax = std::size_t{1} << 20U;
 
 // What all mounts of a share have in common.
 struct Common {
-  Common(Survival& s, std::size_t descriptors, double timeout) : survival(s), cache(descriptors), cache_timeout(timeout) {}
+  Common(Survival& s, std::size_t descriptors, double timeout, const Clock* clock = nullptr)
+      : survival(s), cache(descriptors), gates(clock != nullptr ? *clock : steady_clock), cache_timeout(timeout) {}
   Survival& survival;
   DescriptorCache cache;
   Notifier notifier;
   Coherence coherence{notifier};
   LockWaiters waiters;
+  const SteadyClock steady_clock;
+  zones::Gates gates;
   const double cache_timeout;  // seconds
 };
 
@@ -58,11 +63,18 @@ class Mount {
 
   MountId id() const;
   MountNumber number() const { return number_; }
+  zones::Ends ends() const;
   int device() const { return device_; }
 
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
   Answer<std::size_t> receive(std::span<std::byte> buffer);
   void serve(std::span<std::byte> request, unsigned worker);
+  // Whether requests are to be shown to Common::gates before they are served.
+  bool gated() const { return gated_.load(std::memory_order_relaxed); }
+  // Makes the kernel ask again for every name.
+  void drop_all_names() { cache_->drop_all_names(); }
+  // Answers a request that is not served. False where the kernel's side is gone.
+  bool answer_error(std::span<const std::byte> request, int error);
 
   // The mount ends for good: what outlives the daemon goes with the last reference.
   void abandon();
@@ -114,6 +126,7 @@ class Mount {
   std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> abandoned_ = false;
+  std::atomic<bool> gated_ = false;  // written by Common::gates
   std::atomic<std::uint64_t> operations_ = 0;
   std::mutex journal_mutex_;  // of header_->interrupted
 };

@@ -25,17 +25,23 @@ void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount
   if (inode == nullptr || open == nullptr) return;
   const std::scoped_lock lock(mount.passthrough_mutex());
   if (inode->backing_id == 0) {
-    if (!mount.passthrough()) return;
+    if (!mount.passthrough() || mount.gated() || inode->plain_opens > 0) {
+      open->passthrough = OpenRecord::kPlain;
+      ++inode->plain_opens;
+      return;
+    }
     inode->backing_id = fuse_passthrough_open(req, fd_of(*open));
     if (inode->backing_id <= 0) {
       inode->backing_id = 0;
+      open->passthrough = OpenRecord::kPlain;
+      ++inode->plain_opens;
       mount.disable_passthrough();
       log::warning("passthrough not possible, reads and writes go through the daemon", {{"mount", mount.id().str()}});
       return;
     }
   }
   ++inode->passthrough_opens;
-  open->passthrough = 1;
+  open->passthrough = OpenRecord::kPassthrough;
   info.backing_id = inode->backing_id;
 #endif
 }

@@ -15,12 +15,14 @@ namespace {
 
 constexpr std::size_t kBufferBytes = kWriteBytesMax + 4096;
 constexpr std::uint64_t kStop = ~std::uint64_t{0};
+constexpr std::uint64_t kTimer = kStop - 1;
 // A lock let go past the share (in the backing directory) is noticed this late.
 constexpr int kLockRetryMilliseconds = 250;
 
 }  // namespace
 
-Reactor::Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone) : waiters_(waiters), gone_(std::move(gone)) {}
+Reactor::Reactor(LockWaiters& waiters, zones::Gates& gates, std::function<void(MountNumber)> gone)
+    : waiters_(waiters), gates_(gates), gone_(std::move(gone)) {}
 
 Reactor::~Reactor() { stop(); }
 
@@ -32,6 +34,12 @@ Result<> Reactor::start(unsigned workers) {
   event.events = EPOLLIN;
   event.data.u64 = kStop;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) return fail_errno(errno, "event loop of the share");
+  const auto timer = gates_.timer();
+  if (!timer) return fail(timer.error());
+  // Each time that it runs out wakes one worker, which sets it anew before it serves.
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = kTimer;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, *timer, &event) != 0) return fail_errno(errno, "event loop of the share");
   for (unsigned worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
   return {};
 }
@@ -82,6 +90,10 @@ void Reactor::work(unsigned worker) {
     if (ready == 0) waiters_.wake_all();
     if (ready <= 0) continue;
     if (event.data.u64 == kStop) return;
+    if (event.data.u64 == kTimer) {
+      serve_due(worker);
+      continue;
+    }
     turn(static_cast<MountNumber>(event.data.u64), buffer, worker);
   }
 }
@@ -95,7 +107,27 @@ void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned wor
   again.events = EPOLLIN | EPOLLONESHOT;
   again.data.u64 = number;
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount->device(), &again);
-  if (*size > 0) mount->serve(buffer.first(*size), worker);
+  if (*size == 0 || (mount->gated() && held_back(*mount, buffer.first(*size)))) return;
+  mount->serve(buffer.first(*size), worker);
+}
+
+bool Reactor::held_back(Mount& mount, std::span<const std::byte> request) {
+  using Kind = zones::Gates::Verdict::Kind;
+  const auto verdict = gates_.judge(mount.number(), request);
+  if (verdict.kind == Kind::refused) mount.answer_error(request, verdict.error);
+  return verdict.kind != Kind::pass;
+}
+
+void Reactor::serve_due(unsigned worker) {
+  auto due = gates_.take();
+  if (!due) return;
+  const std::shared_ptr<Mount> mount = find(due->client);
+  if (!mount) return;
+  if (due->error != 0) {
+    mount->answer_error(due->message, due->error);
+  } else {
+    mount->serve(due->message, worker);
+  }
 }
 
 }  // namespace berth::fuse

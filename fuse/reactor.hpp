@@ -14,13 +14,14 @@
 #include "broker/base/error.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/mount.hpp"
+#include "fuse/zones/gates.hpp"
 
 namespace berth::fuse {
 
 class Reactor {
  public:
   // `gone` is called on a worker when the kernel's side of a mount has ended.
-  Reactor(LockWaiters& waiters, std::function<void(MountNumber)> gone);
+  Reactor(LockWaiters& waiters, zones::Gates& gates, std::function<void(MountNumber)> gone);
   ~Reactor();
 
   Result<> start(unsigned workers);
@@ -34,7 +35,13 @@ class Reactor {
   void turn(MountNumber number, std::span<std::byte> buffer, unsigned worker);
   std::shared_ptr<Mount> find(MountNumber number) const;
 
+  // True where the request is not to be served now.
+  bool held_back(Mount& mount, std::span<const std::byte> request);
+  // A request that was parked and whose time has come, if any.
+  void serve_due(unsigned worker);
+
   LockWaiters& waiters_;
+  zones::Gates& gates_;
   std::function<void(MountNumber)> gone_;
   UniqueFd epoll_;
   UniqueFd stop_;

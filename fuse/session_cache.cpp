@@ -32,6 +32,12 @@ bool SessionCache::drop_all_names() {
   return true;
 }
 
+bool SessionCache::slow() {
+  bool gated = false;
+  tell([&](struct fuse_session*) { gated = gated_.load(std::memory_order_relaxed); });
+  return gated;
+}
+
 void SessionCache::access_changed() {
   tell([this](struct fuse_session*) {
     if (grant_.decides_search()) drop_all_names();

@@ -15,12 +15,12 @@ namespace berth::fuse {
 
 class SessionCache final : public KernelCache {
  public:
-  explicit SessionCache(const Grant& grant) : grant_(grant) {}
+  SessionCache(const Grant& grant, const std::atomic<bool>& gated) : grant_(grant), gated_(gated) {}
 
   void begin(struct fuse_session* session) { session_ = session; }
   // No notification begins after this.
   void end_soon() { session_ = nullptr; }
-  // Nor is one under way when it returns: the session, and the grant, may go.
+  // Nor is one under way when it returns: the session, the grant and the flag may go.
   void end();
   bool busy() const { return calls_ != 0; }
   void set_epochs(bool epochs) { epochs_ = epochs; }
@@ -29,6 +29,7 @@ class SessionCache final : public KernelCache {
   void drop_name(Ino directory, const std::string& name) override;
   bool drop_all_names() override;
   bool drops_all_names() const override { return epochs_; }
+  bool slow() override;
   void access_changed() override;
 
  private:
@@ -36,6 +37,7 @@ class SessionCache final : public KernelCache {
   void tell(Notify&& notify);
 
   const Grant& grant_;
+  const std::atomic<bool>& gated_;
   std::atomic<struct fuse_session*> session_ = nullptr;
   std::atomic<unsigned> calls_ = 0;
   std::atomic<bool> epochs_ = false;

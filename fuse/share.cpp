@@ -39,8 +39,8 @@ class RunningShare final : public Share {
  public:
   RunningShare(const Options& options, Survival& survival)
       : passthrough_(options.passthrough),
-        common_(survival, cached_descriptors(), options.cache_timeout.count()),
-        reactor_(common_.waiters, [this](MountNumber number) { end(number, "unmounted"); }) {}
+        common_(survival, cached_descriptors(), options.cache_timeout.count(), options.clock),
+        reactor_(common_.waiters, common_.gates, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {
     reactor_.stop();
@@ -54,6 +54,11 @@ class RunningShare final : public Share {
   Result<std::vector<MountId>> recover() override;
   void detach(const MountId& id) override;
   Result<> set_rights(const MountId& id, Rights rights) override;
+  void set_network(zones::Network network) override;
+  void set_throughput(const std::string& file_system, std::optional<zones::Allowance> allowance, double credits) override {
+    common_.gates.set_throughput(file_system, allowance, credits);
+  }
+  std::vector<zones::Gates::Throughput> throughput() const override { return common_.gates.throughput(); }
   std::vector<MountStats> stats() const override;
 
  private:
@@ -169,6 +174,15 @@ Result<> RunningShare::set_rights(const MountId& id, Rights rights) {
   if (!mount) return fail(Code::not_found, "no mount `{}`", id.str());
   mount->set_rights(rights);
   return {};
+}
+
+// What a cut-off mount's kernel has cached of names is not to hide that nothing answers.
+void RunningShare::set_network(zones::Network network) {
+  common_.gates.set_network(std::move(network));
+  const std::scoped_lock lock(mutex_);
+  for (const auto& mount : mounts_) {
+    if (common_.gates.state(mount->number()).fault) mount->drop_all_names();
+  }
 }
 
 std::vector<Share::MountStats> RunningShare::stats() const {

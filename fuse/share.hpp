@@ -13,10 +13,14 @@
 #include <string>
 #include <vector>
 
+#include "broker/base/clock.hpp"
 #include "broker/base/error.hpp"
 #include "broker/base/id.hpp"
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
+#include "fuse/zones/gates.hpp"
+#include "fuse/zones/network.hpp"
+#include "fuse/zones/throughput.hpp"
 
 namespace berth::fuse {
 
@@ -50,6 +54,9 @@ struct MountSpec {
   std::optional<CreationInfo> creation;  // make `root` where it is missing; without it a missing root is Code::not_found
   std::optional<PosixUser> identity;
   Rights rights;
+  std::string file_system;  // whose throughput it shares and whose use it counts as; empty: none's. At most 31 bytes
+  zones::Ends ends;         // from which zone to which; empty: nothing lies between. Names of at most 31 bytes
+  bool metered = false;     // every byte goes through the daemon and is counted: no passthrough
 };
 
 class Share {
@@ -60,6 +67,8 @@ class Share {
     // How long a kernel may trust what only its mount knows; bounds how late a change made in the backing directory past
     // the share is seen. Changes through the share are seen at once whatever it is.
     std::chrono::duration<double> cache_timeout{1.0};
+    // By which requests wait and throughput is counted; null: the machine's. Must outlive the share, from any thread.
+    const Clock* clock = nullptr;
   };
   // Fails with Code::unavailable and what to do where /dev/fuse is missing.
   static Result<std::unique_ptr<Share>> start(const Options& options, Survival& survival);
@@ -79,11 +88,22 @@ class Share {
   // Acts on the live mount from the next operation on.
   virtual Result<> set_rights(const MountId& id, Rights rights) = 0;
 
+  // What lies between the zones from now on. Before recover(), so that a lost zone stays lost over a restart. Files that
+  // are open in passthrough keep going until they are closed.
+  virtual void set_network(zones::Network network) = 0;
+  // Holds the mounts of a file system together to an allowance; nullopt: no more. `credits` count where it had none before.
+  virtual void set_throughput(const std::string& file_system, std::optional<zones::Allowance> allowance,
+                              double credits = zones::kFirstCredits) = 0;
+  virtual std::vector<zones::Gates::Throughput> throughput() const = 0;
+
   struct MountStats {
     MountId id;
     std::uint64_t operations = 0;
     std::uint64_t known_inodes = 0;
     bool passthrough = false;
+    std::string file_system;
+    zones::Ends ends;
+    zones::Gates::ClientState way;  // to its file system
   };
   virtual std::vector<MountStats> stats() const = 0;
 };

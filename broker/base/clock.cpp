@@ -50,6 +50,12 @@ bool take_char(std::string_view& text, char wanted) {
 
 TimePoint SystemClock::now() const { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
+SteadyClock::SteadyClock() : wall_(SystemClock().now()), steady_(std::chrono::steady_clock::now()) {}
+
+TimePoint SteadyClock::now() const {
+  return wall_ + std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - steady_);
+}
+
 std::string to_iso8601(TimePoint time) { return print(time, "%04d-%02u-%02uT%02u:%02u:%02uZ"); }
 std::string to_amz_date(TimePoint time) { return print(time, "%04d%02u%02uT%02u%02u%02uZ"); }
 

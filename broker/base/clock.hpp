@@ -22,6 +22,17 @@ class SystemClock final : public Clock {
   TimePoint now() const override;
 };
 
+// The wall clock of when it was made, moved on steadily: never back, whatever becomes of the wall clock. For waiting.
+class SteadyClock final : public Clock {
+ public:
+  SteadyClock();
+  TimePoint now() const override;
+
+ private:
+  const TimePoint wall_;
+  const std::chrono::steady_clock::time_point steady_;
+};
+
 // For tests: stands still until it is moved. Not thread-safe.
 class ManualClock final : public Clock {
  public:

@@ -23,6 +23,9 @@ class FakeShare final : public fuse::Share {
   Result<std::vector<fuse::MountId>> recover() override { return std::vector<fuse::MountId>(); }
   void detach(const fuse::MountId& id) override;
   Result<> set_rights(const fuse::MountId&, fuse::Rights) override { return {}; }
+  void set_network(fuse::zones::Network) override {}
+  void set_throughput(const std::string&, std::optional<fuse::zones::Allowance>, double) override {}
+  std::vector<fuse::zones::Gates::Throughput> throughput() const override { return {}; }
   std::vector<MountStats> stats() const override { return {}; }
 
   std::string failure;

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include "broker/base/survival.hpp"
@@ -32,8 +33,75 @@ std::string place_mount(Share& share, const Place& place) {
   return {};
 }
 
-std::string answer_command(Share& share, const std::string& command) {
+// A network as words, one clause a line: both ends of the control socket are this program.
+std::string words_of(const zones::Network& network) {
+  std::ostringstream words;
+  for (const auto& zone : network.zones()) words << "zone " << zone << '\n';
+  for (const auto& [zones, latency] : network.latencies()) {
+    words << "latency " << zones.first << ' ' << zones.second << ' ' << latency.count() << '\n';
+  }
+  for (const auto& [zone, fault] : network.faults()) {
+    words << "fault " << zone << ' ' << static_cast<int>(fault.kind) << ' ' << static_cast<int>(fault.clients) << ' '
+          << fault.patience.count() << '\n';
+  }
+  return words.str();
+}
+
+zones::Network read_network(const std::string& text) {
+  std::istringstream words(text);
+  std::vector<zones::Zone> names;
+  zones::Network network;
+  for (std::string clause, a, b; words >> clause >> a;) {
+    long long number = 0;
+    int kind = 0, clients = 0;
+    if (clause == "zone") {
+      names.push_back(a);
+      network = zones::Network(names);
+    } else if (clause == "latency") {
+      words >> b >> number;
+      network.set_latency(a, b, std::chrono::microseconds(number));
+    } else {
+      words >> kind >> clients >> number;
+      network.set_fault(a, {static_cast<zones::Fault::Kind>(kind), static_cast<zones::Fault::Clients>(clients),
+                            std::chrono::milliseconds(number)});
+    }
+  }
+  return network;
+}
+
+std::string set_throughput(Share& share, const std::string& text) {
+  std::istringstream words(text);
+  std::string file_system;
+  int mode = -1;
+  double provisioned = 0, credits = 0;
+  std::uint64_t size = 0;
+  words >> file_system >> mode >> provisioned >> size >> credits;
+  if (mode < 0) return share.set_throughput(file_system, std::nullopt), "ok";
+  share.set_throughput(file_system, zones::Allowance{static_cast<zones::ThroughputMode>(mode), provisioned, size}, credits);
+  return "ok";
+}
+
+zones::Network network;  // of the server
+
+std::string advance(Share& share, const Clock* clock, const std::string& microseconds) {
+  const_cast<MovedClock&>(dynamic_cast<const MovedClock&>(*clock)).advance(std::chrono::microseconds(std::stoll(microseconds)));
+  share.set_network(network);  // looks at the clock
+  return "ok";
+}
+
+std::string parked_of(Share& share, const std::string& id) {
+  for (const auto& mount : share.stats()) {
+    if (mount.id.str() == id) return std::to_string(mount.way.parked);
+  }
+  return "0";
+}
+
+std::string answer_command(Share& share, const Clock* clock, const std::string& command) {
   const std::string id = command.size() > 4 ? command.substr(4) : std::string{};
+  if (command.starts_with("netw")) return share.set_network(network = read_network(id)), "ok";
+  if (command.starts_with("thru")) return set_throughput(share, id);
+  if (command.starts_with("time")) return advance(share, clock, id);
+  if (command.starts_with("park")) return parked_of(share, id);
   if (command.starts_with("stat")) return std::to_string(share.stats().size());
   if (command.starts_with("drop")) return share.detach(MountId(id)), "ok";
   if (command.starts_with("rgt")) {
@@ -54,11 +122,11 @@ std::string answer_command(Share& share, const std::string& command) {
   }
   const std::string ready = error.empty() ? "ready" : error;
   send(control, ready.data(), ready.size(), 0);
-  std::array<char, 256> buffer{};
+  std::array<char, 4096> buffer{};
   while (true) {
     const ssize_t size = recv(control, buffer.data(), buffer.size(), 0);
     if (size <= 0) _exit(0);
-    const std::string reply = answer_command(**share, std::string(buffer.data(), static_cast<std::size_t>(size)));
+    const std::string reply = answer_command(**share, options.clock, std::string(buffer.data(), static_cast<std::size_t>(size)));
     send(control, reply.data(), reply.size(), 0);
   }
 }
@@ -123,6 +191,23 @@ bool ServedShare::set_rights(const MountId& id, Rights rights) {
 void ServedShare::detach(const MountId& id) { ask("drop" + id.str()); }
 
 std::size_t ServedShare::mounts_alive() { return std::stoul(ask("stat")); }
+
+void ServedShare::set_network(const zones::Network& network_now) { ask("netw" + words_of(network_now)); }
+
+void ServedShare::set_throughput(const std::string& file_system, const zones::Allowance& allowance, double credits) {
+  std::ostringstream words;
+  words << "thru" << file_system << ' ' << static_cast<int>(allowance.mode) << ' ' << allowance.provisioned_mibps << ' '
+        << allowance.size_bytes << ' ' << std::fixed << credits;
+  ask(words.str());
+}
+
+void ServedShare::no_throughput(const std::string& file_system) { ask("thru" + file_system + " -1 0 0 0"); }
+void ServedShare::advance(std::chrono::microseconds by) { ask("time" + std::to_string(by.count())); }
+std::size_t ServedShare::parked(const MountId& id) { return std::stoul(ask("park" + id.str())); }
+
+void ServedShare::wait_for_parked(const MountId& id, std::size_t count) {
+  while (parked(id) != count) sched_yield();
+}
 
 TemporaryDirectory::TemporaryDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "berth-share-XXXXXX").string();

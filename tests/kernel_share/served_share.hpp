@@ -6,13 +6,27 @@
 
 #include <sys/types.h>
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "broker/base/clock.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/share.hpp"
 
 namespace berth::fuse::test {
+
+// Stands still until it is moved, from any thread.
+class MovedClock final : public Clock {
+ public:
+  TimePoint now() const override { return TimePoint(std::chrono::microseconds(now_.load())); }
+  void advance(std::chrono::microseconds by) { now_ += by.count(); }
+
+ private:
+  std::atomic<std::int64_t> now_ = 1'700'000'000'000'000;
+};
 
 struct Place {
   MountSpec spec;
@@ -35,6 +49,15 @@ class ServedShare {
   void detach(const MountId& id);
   // Of all mounts, by the daemon's own count.
   std::size_t mounts_alive();
+  void set_network(const zones::Network& network);
+  void set_throughput(const std::string& file_system, const zones::Allowance& allowance, double credits = zones::kFirstCredits);
+  void no_throughput(const std::string& file_system);
+  // Moves the server's clock (Options::clock must be a MovedClock).
+  void advance(std::chrono::microseconds by);
+  // Requests of the mount that are held back now.
+  std::size_t parked(const MountId& id);
+  // Asks until there are `count`.
+  void wait_for_parked(const MountId& id, std::size_t count);
 
  private:
   std::string ask(const std::string& command);
