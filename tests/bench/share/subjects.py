@@ -1,0 +1,149 @@
+"""What is compared: a bare directory, bindfs, mergerfs and Berth, each with a directory of its own on the same disk.
+
+A subject has `path` (where it is used) and `backing` (the directory behind it).
+"""
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+
+class Native:
+    name = "native"
+    how = "the bare directory"
+
+    def __init__(self, home):
+        self.path = self.backing = home / "native"
+        self.path.mkdir()
+
+    def stop(self):
+        pass
+
+
+class Mounted:
+    """A FUSE file system that a command serves in the foreground: it stays in the bench's session, and so at its priority."""
+
+    def __init__(self, home):
+        self.backing = home / f"{self.name}-backing"
+        self.path = home / self.name
+        for directory in [self.backing, self.path]:
+            directory.mkdir()
+        self.process = subprocess.Popen(self.command())
+        deadline = time.monotonic() + 10
+        while not self.path.is_mount():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit(f"{self.name} did not mount within 10 seconds")
+            time.sleep(0.005)
+
+    def stop(self):
+        subprocess.run(["umount", "--lazy", str(self.path)], check=False)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+class Bindfs(Mounted):
+    name = "bindfs"
+    # Without lock forwarding its locks are the kernel's own, and hold in one mount only.
+    how = "bindfs --multithreaded --enable-lock-forwarding"
+
+    def command(self):
+        return [*self.how.split(), "-f", str(self.backing), str(self.path)]
+
+
+class Mergerfs(Mounted):
+    name = "mergerfs"
+    how = "mergerfs, the package's defaults"
+
+    def command(self):
+        return ["mergerfs", "-f", str(self.backing), str(self.path)]
+
+
+class Server:
+    """bench_share_server: a share with its keeper, and nothing else of the daemon."""
+
+    def __init__(self, build, home):
+        self.home = home
+        self.log = open(home / "server.log", "w", encoding="utf-8")
+        self.process = subprocess.Popen([build / "tests" / "bench" / "bench_share_server", home / "server.lock"], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, bufsize=1)
+        self.hear_ready()
+
+    def hear(self, wanted):
+        line = self.process.stdout.readline().split()
+        if not line or line[0] != wanted:
+            raise SystemExit(f"the share's server: {' '.join(line) or 'ended'}; {(self.home / 'server.log').read_text()[-2000:]}")
+        return line[1:]
+
+    def hear_ready(self):
+        pid, mounts = self.hear("ready")
+        self.daemon = int(pid)
+        return int(mounts)
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
+        return self.hear("ok")
+
+    def kill_daemon(self):
+        """The daemon dies and the next one serves its mounts; how many."""
+        os.kill(self.daemon, signal.SIGKILL)
+        return self.hear_ready()
+
+    def stats(self):
+        return dict(zip(["mounts", "operations", "inodes", "passthrough"], map(int, self.ask("stats"))))
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+class Berth:
+    name = "berth"
+    how = "one mount, its tree known to no other"
+
+    def __init__(self, server, home):
+        self.backing = home / f"{self.name}-backing"
+        self.path = home / self.name
+        for directory in [self.backing, self.path]:
+            directory.mkdir()
+        server.ask("mount", f"bench/{self.name}", self.backing, self.path)
+
+    def stop(self):
+        subprocess.run(["umount", "--lazy", str(self.path)], check=False)
+
+
+class BerthPair(Berth):
+    """Berth, while a second mount of the same file system knows every name and its attributes."""
+    name = "pair"
+    how = "Berth while a second mount of the file system knows the whole tree, missing names too"
+
+    def __init__(self, server, home):
+        super().__init__(server, home)
+        self.other = home / "pair-other"
+        self.other.mkdir()
+        server.ask("mount", "bench/other", self.backing, self.other)
+
+    def stop(self):
+        super().stop()
+        subprocess.run(["umount", "--lazy", str(self.other)], check=False)
+
+
+def start_all(server, home, wanted, ends, say):
+    """Native first, Berth last; peers that can't be had are left out, with a word. `ends` (an ExitStack) stops them."""
+    started = []
+    for kind in [Native, Bindfs, Mergerfs, Berth, BerthPair]:
+        if wanted and kind.name not in wanted:
+            continue
+        if issubclass(kind, Mounted) and not shutil.which(kind.name):
+            say(f"{kind.name} is not installed: left out")
+            continue
+        subject = kind(server, home) if issubclass(kind, Berth) else kind(home)
+        ends.callback(subject.stop)
+        started.append(subject)
+    return started
