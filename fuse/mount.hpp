@@ -21,6 +21,7 @@
 #include "fuse/file_system.hpp"
 #include "fuse/grant.hpp"
 #include "fuse/layout.hpp"
+#include "fuse/linger.hpp"
 #include "fuse/lock_waiters.hpp"
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
@@ -69,6 +70,7 @@ class Mount {
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
   Answer<std::size_t> receive(std::span<std::byte> buffer);
   void serve(std::span<std::byte> request, unsigned worker);
+  Linger& linger() { return linger_; }
   // Whether requests are to be shown to Common::gates before they are served.
   bool gated() const { return gated_.load(std::memory_order_relaxed); }
   // Makes the kernel ask again for every name.
@@ -126,6 +128,7 @@ class Mount {
   std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> abandoned_ = false;
+  Linger linger_;
   std::atomic<bool> gated_ = false;  // written by Common::gates
   std::atomic<std::uint64_t> operations_ = 0;
   std::mutex journal_mutex_;  // of header_->interrupted

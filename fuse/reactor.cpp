@@ -1,10 +1,12 @@
 #include "fuse/reactor.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -21,8 +23,14 @@ constexpr int kLockRetryMilliseconds = 250;
 
 }  // namespace
 
-Reactor::Reactor(LockWaiters& waiters, zones::Gates& gates, std::function<void(MountNumber)> gone)
-    : waiters_(waiters), gates_(gates), gone_(std::move(gone)) {}
+Reactor::Reactor(LockWaiters& waiters, zones::Gates& gates, std::chrono::nanoseconds linger,
+                 std::function<void(MountNumber)> gone)
+    : waiters_(waiters),
+      gates_(gates),
+      gone_(std::move(gone)),
+      // With one processor whoever sends the next request could not run meanwhile.
+      linger_longest_(std::thread::hardware_concurrency() > 1 ? linger : std::chrono::nanoseconds(0)),
+      lingering_max_(std::max(1U, std::thread::hardware_concurrency() / 4)) {}
 
 Reactor::~Reactor() { stop(); }
 
@@ -98,17 +106,45 @@ void Reactor::work(unsigned worker) {
   }
 }
 
+void Reactor::arm(const Mount& mount, bool on) {
+  struct epoll_event event{};
+  event.events = on ? EPOLLIN | EPOLLONESHOT : EPOLLONESHOT;
+  event.data.u64 = mount.number();
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount.device(), &event);
+}
+
 void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned worker) {
   const std::shared_ptr<Mount> mount = find(number);
   if (!mount) return;
-  const auto size = mount->receive(buffer);
-  if (!size) return gone_(number);
-  struct epoll_event again{};
-  again.events = EPOLLIN | EPOLLONESHOT;
-  again.data.u64 = number;
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount->device(), &again);
-  if (*size == 0 || (mount->gated() && held_back(*mount, buffer.first(*size)))) return;
-  mount->serve(buffer.first(*size), worker);
+  auto size = mount->receive(buffer);
+  if (size && *size > 0 && linger_longest_.count() > 0) mount->linger().woken(Clock::now(), linger_longest_);
+  while (true) {
+    if (!size) return gone_(number);
+    arm(*mount, true);  // before it is served: requests of one mount are served in parallel
+    if (*size == 0 || (mount->gated() && held_back(*mount, buffer.first(*size)))) return;
+    mount->serve(buffer.first(*size), worker);
+    size = linger(*mount, buffer);
+    if (size && *size == 0) return;
+  }
+}
+
+// The next request, where it comes within the moment that this mount is worth; 0 else. No other worker is woken meanwhile.
+Answer<std::size_t> Reactor::linger(Mount& mount, std::span<std::byte> buffer) {
+  const auto window = mount.linger().window();
+  const auto begun = Clock::now();
+  Answer<std::size_t> size = 0;
+  if (window.count() > 0 && lingering_.fetch_add(1) < lingering_max_) {
+    arm(mount, false);
+    while (!mount.abandoned()) {
+      size = mount.receive(buffer);
+      if (!size || *size > 0 || Clock::now() - begun >= window) break;
+      sched_yield();  // whoever is to send it may be waiting for this processor
+    }
+    if (size && *size == 0) arm(mount, true);
+  }
+  if (window.count() > 0) --lingering_;
+  if (size && *size == 0) mount.linger().slept(begun);
+  return size;
 }
 
 bool Reactor::held_back(Mount& mount, std::span<const std::byte> request) {

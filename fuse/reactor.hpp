@@ -1,9 +1,12 @@
 // Reactor: one epoll over the devices of all mounts, and a few threads that serve whichever has a request.
 //
 // A device is armed for one event at a time and armed again as soon as its request has been read: requests of one mount are
-// served in parallel, and an idle mount costs no thread.
+// served in parallel, and an idle mount costs no thread. A worker that has answered may look on for the next request of the
+// mount for a moment (Linger).
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -20,8 +23,9 @@ namespace berth::fuse {
 
 class Reactor {
  public:
-  // `gone` is called on a worker when the kernel's side of a mount has ended.
-  Reactor(LockWaiters& waiters, zones::Gates& gates, std::function<void(MountNumber)> gone);
+  // `gone` is called on a worker when the kernel's side of a mount has ended. `linger`: for how long a worker looks for a
+  // mount's next request at most, before it sleeps.
+  Reactor(LockWaiters& waiters, zones::Gates& gates, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone);
   ~Reactor();
 
   Result<> start(unsigned workers);
@@ -31,7 +35,11 @@ class Reactor {
   void stop();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void work(unsigned worker);
+  void arm(const Mount& mount, bool on);
+  Answer<std::size_t> linger(Mount& mount, std::span<std::byte> buffer);
   void turn(MountNumber number, std::span<std::byte> buffer, unsigned worker);
   std::shared_ptr<Mount> find(MountNumber number) const;
 
@@ -43,6 +51,9 @@ class Reactor {
   LockWaiters& waiters_;
   zones::Gates& gates_;
   std::function<void(MountNumber)> gone_;
+  const std::chrono::nanoseconds linger_longest_;
+  const unsigned lingering_max_;
+  std::atomic<unsigned> lingering_ = 0;
   UniqueFd epoll_;
   UniqueFd stop_;
   mutable std::mutex mutex_;

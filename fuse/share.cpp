@@ -40,7 +40,7 @@ class RunningShare final : public Share {
   RunningShare(const Options& options, Survival& survival)
       : passthrough_(options.passthrough),
         common_(survival, cached_descriptors(), options.cache_timeout.count(), options.clock),
-        reactor_(common_.waiters, common_.gates, [this](MountNumber number) { end(number, "unmounted"); }) {}
+        reactor_(common_.waiters, common_.gates, options.linger, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {
     reactor_.stop();
