@@ -4,14 +4,20 @@
 //   names DIRECTORY BACKING COUNT JOBS [OTHER]   operations on names, COUNT files in each job's directory
 //   appends DIRECTORY COUNT JOBS                 slices of COUNT appending writes of 100 bytes, then of 4 KiB
 //   locks DIRECTORY COUNT JOBS                   slices of COUNT locks taken and let go, by flock and by fcntl
+//   tree DIRECTORY COUNT                         makes COUNT empty files, a thousand in a directory; prints nothing
+//   pause DIRECTORY                              operations until standard input ends: how many, and how long the longest took
 //
 // BACKING is DIRECTORY as its file system sees it: what a mount is to see for the first time is made there. OTHER is the same
 // directory through another mount, which is made to know every name, missing ones too, before each measurement.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -69,6 +75,47 @@ void locks(const std::string& directory, int count, unsigned jobs) {
   for (unsigned job = 0; job < jobs; ++job) check(unlink(path(job).c_str()) == 0, "unlink");
 }
 
+void tree(const std::string& directory, int count) {
+  for (int i = 0; i < count; ++i) {
+    const std::string parent = nth(directory, "d", i / 1000);
+    if (i % 1000 == 0) check(mkdir(parent.c_str(), 0755) == 0, "mkdir");
+    const int fd = open(nth(parent, "f", i).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+    check(fd >= 0 && close(fd) == 0, "create");
+  }
+}
+
+bool ended(int fd) {
+  struct pollfd input{fd, POLLIN, 0};
+  return poll(&input, 1, 0) > 0;
+}
+
+void pause_of(const std::string& directory) {
+  std::uint64_t operations = 0;
+  Seconds longest{};
+  auto begun = Clock::now();
+  const auto done = [&](bool well, const char* what) {
+    check(well, what);
+    const auto now = Clock::now();
+    longest = std::max(longest, Seconds(now - begun));
+    begun = now;
+    ++operations;
+  };
+  for (int i = 0; !ended(STDIN_FILENO); ++i) {
+    const std::string first = nth(directory, "p", i);
+    const std::string second = nth(directory, "q", i);
+    begun = Clock::now();
+    const int fd = open(first.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+    done(fd >= 0, "create");
+    done(write(fd, "x", 1) == 1, "write");
+    done(fsync(fd) == 0, "fsync");
+    done(close(fd) == 0, "close");
+    done(rename(first.c_str(), second.c_str()) == 0, "rename");
+    done(access(first.c_str(), F_OK) != 0 && errno == ENOENT, "look for a name that is gone");
+    done(unlink(second.c_str()) == 0, "unlink");
+  }
+  std::printf("operations\t%llu\nlongest\t%.6f\n", static_cast<unsigned long long>(operations), longest.count());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,9 +127,12 @@ int main(int argc, char** argv) {
     appends(argv[2], number(3), static_cast<unsigned>(number(4)));
   } else if (kind == "locks" && argc == 5) {
     locks(argv[2], number(3), static_cast<unsigned>(number(4)));
+  } else if (kind == "tree" && argc == 4) {
+    tree(argv[2], number(3));
+  } else if (kind == "pause" && argc == 3) {
+    pause_of(argv[2]);
   } else {
-    std::fprintf(stderr,
-                 "usage: bench_operations names DIRECTORY BACKING COUNT JOBS [OTHER] | appends|locks DIRECTORY COUNT JOBS\n");
+    std::fprintf(stderr, "usage: bench_operations names|appends|locks|tree|pause ...: see the head of operations.cpp\n");
     return 2;
   }
   return 0;

@@ -21,6 +21,7 @@ import time
 
 import report
 import rows
+import scale
 import subjects
 
 
@@ -33,18 +34,22 @@ def parse(words):
     parser.add_argument("extent", nargs="?", choices=["full", "quick"], default="full")
     parser.add_argument("--build", default="build/release", type=pathlib.Path)
     parser.add_argument("--directory", default="/var/tmp", help="on what all is measured; `tmpfs` makes one for it")
-    parser.add_argument("--only", action="append", choices=[group.name for group in rows.GROUPS])
+    parser.add_argument("--only", action="append", choices=[*(group.name for group in rows.GROUPS), *scale.FIGURES])
     parser.add_argument("--subject", action="append", help="only these (native, bindfs, mergerfs, berth, pair)")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each fio run")
     parser.add_argument("--files", type=int, help="in each job's directory")
     parser.add_argument("--size", default="64M", help="of each of fio's files")
+    parser.add_argument("--mounts", type=int, help="of one daemon")
+    parser.add_argument("--known", type=int, help="files that two mounts know")
+    parser.add_argument("--kills", type=int, help="of the daemon")
     parser.add_argument("--realtime", action="store_true", help="for a busy machine: all that is measured runs before anything else")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON; progress goes to standard error")
     options = parser.parse_args(words)
     options.quick = options.extent == "quick"
     options.build = options.build.resolve()
-    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 1), ("files", 500, 2000)]:
+    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 1), ("files", 500, 2000), ("mounts", 200, 1000), ("known", 10_000, 1_000_000),
+                              ("kills", 3, 10)]:
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)
     return options
@@ -90,6 +95,7 @@ class Bench:
         self.begun = time.monotonic()
         self.load = os.getloadavg()[0]
         self.rows = {}
+        self.figures = {}
         directory = options.directory
         if directory == "tmpfs":
             directory = tempfile.mkdtemp(prefix="berth-bench-tmpfs-")
@@ -126,13 +132,20 @@ class Bench:
                 group.measure(taking_part[turn:] + taking_part[:turn], note)
                 say(f"{group.name}: round {number + 1} of {self.options.rounds}, {time.monotonic() - begun:.1f} s")
 
+    def scale(self):
+        for name, figures in scale.FIGURES.items():
+            if not self.options.only or name in self.options.only:
+                begun = time.monotonic()
+                self.figures[name] = figures(self.options.build, self.home, self.options)
+                say(f"{name}: {time.monotonic() - begun:.1f} s")
+
     def results(self):
         file_system = subprocess.run(["stat", "--file-system", "--format=%T", str(self.home)], capture_output=True, text=True).stdout.strip()
         return {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(), "load": self.load, "rounds": self.options.rounds, "realtime": self.options.realtime,
                             "directory": self.options.directory, "file_system": file_system,
                             "passthrough": bool(self.server.stats()["passthrough"]), "took": time.monotonic() - self.begun},
                 "subjects": [{"name": subject.name, "how": subject.how} for subject in self.subjects],
-                "rows": self.rows}
+                "rows": self.rows, "figures": self.figures}
 
 
 def main():
@@ -147,6 +160,7 @@ def main():
     with contextlib.ExitStack() as ends:
         bench = Bench(options, ends)
         bench.measure()
+        bench.scale()
         results = bench.results()
     if options.json:
         print(json.dumps(results, indent=2))

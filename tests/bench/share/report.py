@@ -44,3 +44,7 @@ def report(results):
     names = [subject["name"] for subject in results["subjects"]]
     for group in dict.fromkeys(row["group"] for row in results["rows"].values()):
         print(table({name: row for name, row in results["rows"].items() if row["group"] == group}, names))
+    for figures in results["figures"].values():
+        print()
+        for what, value, unit in figures:
+            print(f"{what:60}{format(value, ',.0f') if unit in ['', 'B'] else format(value, ',.3f'):>14} {unit}".rstrip())

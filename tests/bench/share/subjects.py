@@ -63,18 +63,21 @@ class Mergerfs(Mounted):
 
 class Server:
     """bench_share_server: a share with its keeper, and nothing else of the daemon."""
+    count = 0
 
     def __init__(self, build, home):
-        self.home = home
-        self.log = open(home / "server.log", "w", encoding="utf-8")
-        self.process = subprocess.Popen([build / "tests" / "bench" / "bench_share_server", home / "server.lock"], text=True,
+        Server.count += 1
+        self.log_path = home / f"server-{Server.count}.log"
+        self.log = open(self.log_path, "w", encoding="utf-8")
+        lock = home / f"server-{Server.count}.lock"
+        self.process = subprocess.Popen([build / "tests" / "bench" / "bench_share_server", lock], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, bufsize=1)
         self.hear_ready()
 
     def hear(self, wanted):
         line = self.process.stdout.readline().split()
         if not line or line[0] != wanted:
-            raise SystemExit(f"the share's server: {' '.join(line) or 'ended'}; {(self.home / 'server.log').read_text()[-2000:]}")
+            raise SystemExit(f"the share's server: {' '.join(line) or 'ended'}; {self.log_path.read_text()[-2000:]}")
         return line[1:]
 
     def hear_ready(self):
