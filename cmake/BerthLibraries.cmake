@@ -20,5 +20,8 @@ pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
 # libfuse 3.17 has kernel passthrough; with an older one the share works, by splice.
 pkg_check_modules(FUSE3 REQUIRED IMPORTED_TARGET fuse3>=3.14)
 # With our patch (cmake/libfuse-one-pipe-key.patch) there can be more than 1,020 sessions.
-pkg_get_variable(BERTH_FUSE_ONE_PIPE_KEY fuse3 berth_one_pipe_key)
+set(BERTH_FUSE_ONE_PIPE_KEY "")
+if(EXISTS ${FUSE3_LIBDIR}/pkgconfig/fuse3.pc)  # asked for by name, pkg-config would look elsewhere when CMake runs itself again
+  file(STRINGS ${FUSE3_LIBDIR}/pkgconfig/fuse3.pc BERTH_FUSE_ONE_PIPE_KEY REGEX "^berth_one_pipe_key=1")
+endif()
 message(STATUS "libfuse ${FUSE3_VERSION}")

@@ -56,7 +56,7 @@ struct JournalRecord {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455233;  // "BER3"
+  static constexpr std::uint32_t kMagic = 0x42455234;  // "BER4"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
   static constexpr std::size_t kInterruptedMax = 64;
@@ -64,8 +64,6 @@ struct MountHeader {
   std::atomic<std::uint32_t> magic;  // last: the rest is whole
   std::int32_t device;               // /dev/fuse + 1
   std::array<char, 64> id;
-  std::array<char, 4096> backing_directory;
-  std::array<char, 4096> root;
   std::uint32_t has_identity;
   std::uint32_t uid;
   std::uint32_t gid;

@@ -27,6 +27,14 @@ constexpr std::int32_t kNotifyResend = 7;
 constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
 constexpr std::uint64_t kReplayUnique = 0x7ffffffffffffff0;  // one that the kernel has not given out
 
+#ifdef BERTH_FUSE_ONE_PIPE_KEY
+constexpr const char* kNoSession = "libfuse can't make another session";
+#else
+constexpr const char* kNoSession =
+    "libfuse can't make another session: this one takes one of the C library's 1,024 thread-specific keys for each mount (build "
+    "Berth with `./dev build`, which patches it)";
+#endif
+
 constexpr unsigned long kBackingClose = _IOW(229, 2, std::uint32_t);  // FUSE_DEV_IOC_BACKING_CLOSE
 
 struct RequestHead {  // fuse_in_header's beginning
@@ -107,8 +115,6 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
   if (auto opened = mount->open_header(true); !opened) return fail(opened.error());
   MountHeader& header = *mount->header_;
   copy_text(header.id, spec.id.str());
-  copy_text(header.backing_directory, spec.backing_directory);
-  copy_text(header.root, spec.root);
   header.has_identity = spec.identity ? 1 : 0;
   if (spec.identity) {
     header.uid = spec.identity->uid;
@@ -158,7 +164,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
 
 Result<> Mount::start_session(UniqueFd device) {
   session_ = new_session(*this);
-  if (session_ == nullptr) return fail(Code::resource_exhausted, "libfuse can't make another session");
+  if (session_ == nullptr) return fail(Code::resource_exhausted, kNoSession);
   const int fd = device.get();
   // libfuse takes the open descriptor by this name, and mounts nothing.
   if (fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) != 0) {

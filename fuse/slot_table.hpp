@@ -23,7 +23,7 @@ namespace berth::fuse {
 
 // Which chunk a slot lies in, and where the chunks begin.
 struct SlotChunks {
-  static constexpr std::uint32_t kFirst = 64;
+  static constexpr std::uint32_t kFirst = 16;
   static constexpr std::size_t kMax = 24;
   static constexpr std::uint32_t size(std::size_t chunk) { return kFirst << chunk; }
   static constexpr std::uint32_t start(std::size_t chunk) { return kFirst * ((1U << chunk) - 1); }

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "broker/base/unique_fd.hpp"
-
 namespace berth::keeper {
 
 namespace {
@@ -16,25 +14,20 @@ void unmap(std::span<std::byte> memory) {
   if (!memory.empty()) ::munmap(memory.data(), memory.size());
 }
 
-Result<UniqueFd> make_memory_file(const std::string& name, std::size_t size) {
-  // The kernel takes 249 bytes of name; ours shows in /proc/PID/maps.
-  UniqueFd fd{::memfd_create(name.c_str(), MFD_CLOEXEC)};
-  if (!fd) return fail_errno(errno, fmt::format("make memory region `{}`", name));
-  if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0)
-    return fail_errno(errno, fmt::format("size memory region `{}`", name));
-  return fd;
-}
-
 }  // namespace
 
 KeeperSurvival::KeeperSurvival(SharedTable& table) : table_(table) {
   for (RegionSlot& slot : table_.regions) {
-    if (slot.used.load(std::memory_order_acquire) == 1) regions_.emplace(slot.name.data(), Region{&slot, {}});
+    if (slot.used.load(std::memory_order_acquire) != 1) continue;
+    regions_.emplace(slot.name.data(), Region{&slot, {}});
+    if (slot.pool_size != 0) pools_.adopt(slot.fd, slot.pool_size, slot.offset);
   }
 }
 
 KeeperSurvival::~KeeperSurvival() {
-  for (const auto& [name, region] : regions_) unmap(region.memory);
+  for (const auto& [name, region] : regions_) {
+    if (region.slot->pool_size == 0) unmap(region.memory);
+  }
 }
 
 Result<std::span<std::byte>> KeeperSurvival::region(std::string_view name, std::size_t size) {
@@ -60,25 +53,53 @@ Result<KeeperSurvival::Region> KeeperSurvival::make(std::string_view name, std::
     return fail(Code::invalid_argument, "memory region `{}` of {} bytes: a name has 1 to {} bytes, a region at least 1", name,
                 size, RegionSlot::kNameMax);
   }
-  const auto slot = std::ranges::find_if(table_.regions, [](const RegionSlot& s) { return s.used.load() == 0; });
-  if (slot == table_.regions.end()) {
+  RegionSlot* const slot = free_slot();
+  if (slot == nullptr) {
     return fail(Code::resource_exhausted, "memory region `{}`: there are {} already", name, SharedTable::kRegions);
   }
-  auto fd = make_memory_file(std::string{name}, size);
-  if (!fd) return fail(fd.error());
   slot->name.fill('\0');
   std::ranges::copy(name, slot->name.begin());
   slot->size = size;
-  slot->fd = fd->release();
+  Region region{slot, {}};
+  if (size <= RegionPools::kRegionMax) {
+    auto block = pools_.take(size);
+    if (!block) return fail(block.error());
+    slot->fd = block->fd;
+    slot->pool_size = block->file_size;
+    slot->offset = block->offset;
+    region.memory = block->memory;
+  } else {
+    auto fd = make_memory_file(slot->name.data(), size);  // the name shows in /proc/PID/maps
+    if (!fd) return fail(fd.error());
+    slot->fd = *fd;
+    slot->pool_size = slot->offset = 0;
+  }
   // A daemon killed before this leaves a descriptor that nothing names: the keeper closes it.
   slot->used.store(1, std::memory_order_release);
-  return Region{slot, {}};
+  return region;
+}
+
+// Behind the one that was found last: the first ones are long in use.
+RegionSlot* KeeperSurvival::free_slot() {
+  for (std::size_t tried = 0; tried < SharedTable::kRegions; ++tried) {
+    RegionSlot& slot = table_.regions[next_slot_];
+    next_slot_ = (next_slot_ + 1) % SharedTable::kRegions;
+    if (slot.used.load() == 0) return &slot;
+  }
+  return nullptr;
 }
 
 Result<> KeeperSurvival::map(Region& region) {
-  void* memory = ::mmap(nullptr, region.slot->size, PROT_READ | PROT_WRITE, MAP_SHARED, region.slot->fd, 0);
-  if (memory == MAP_FAILED) return fail_errno(errno, fmt::format("map memory region `{}`", region.slot->name.data()));
-  region.memory = std::span{static_cast<std::byte*>(memory), region.slot->size};
+  const RegionSlot& slot = *region.slot;
+  if (slot.pool_size != 0) {
+    auto memory = pools_.memory(slot.fd, slot.offset, slot.size);
+    if (!memory) return fail(memory.error());
+    region.memory = *memory;
+    return {};
+  }
+  void* memory = ::mmap(nullptr, slot.size, PROT_READ | PROT_WRITE, MAP_SHARED, slot.fd, 0);
+  if (memory == MAP_FAILED) return fail_errno(errno, fmt::format("map memory region `{}`", slot.name.data()));
+  region.memory = std::span{static_cast<std::byte*>(memory), slot.size};
   return {};
 }
 
@@ -86,11 +107,15 @@ void KeeperSurvival::remove_region(std::string_view name) {
   const std::scoped_lock lock(mutex_);
   const auto found = regions_.find(name);
   if (found == regions_.end()) return;
-  unmap(found->second.memory);
   RegionSlot& slot = *found->second.slot;
   const int fd = slot.fd;
   slot.used.store(0, std::memory_order_release);  // before close(2): the number may be another's afterwards
-  ::close(fd);
+  if (slot.pool_size != 0) {
+    pools_.give_back(fd, slot.offset);
+  } else {
+    unmap(found->second.memory);
+    ::close(fd);
+  }
   regions_.erase(found);
 }
 

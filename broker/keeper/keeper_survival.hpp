@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/base/survival.hpp"
+#include "broker/keeper/region_pools.hpp"
 #include "broker/keeper/shared_table.hpp"
 
 namespace berth::keeper {
@@ -21,7 +22,7 @@ class KeeperSurvival final : public Survival {
   void keep(int fd) override { table_.kept.add(fd); }
   void forget(int fd) override { table_.kept.remove(fd); }
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override;
-  // The region's memory is gone when it returns.
+  // The region's memory is gone, or another region's, when it returns.
   void remove_region(std::string_view name) override;
   std::vector<std::string> regions() const override;
   unsigned restarts() const override { return table_.restarts.load(); }
@@ -32,11 +33,14 @@ class KeeperSurvival final : public Survival {
     std::span<std::byte> memory;  // empty until it is asked for
   };
   Result<Region> make(std::string_view name, std::size_t size);
-  static Result<> map(Region& region);
+  RegionSlot* free_slot();
+  Result<> map(Region& region);
 
   SharedTable& table_;
   mutable std::mutex mutex_;
   std::map<std::string, Region, std::less<>> regions_;
+  RegionPools pools_;
+  std::size_t next_slot_ = 0;
 };
 
 }  // namespace berth::keeper

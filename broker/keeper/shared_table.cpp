@@ -64,6 +64,8 @@ std::vector<int> SharedTable::surviving_descriptors() const {
     if (region.used.load(std::memory_order_acquire) == 1) surviving.push_back(region.fd);
   }
   std::ranges::sort(surviving);
+  const auto [repeated, end] = std::ranges::unique(surviving);
+  surviving.erase(repeated, end);
   return surviving;
 }
 

@@ -37,13 +37,15 @@ class KeptDescriptors {
   std::array<std::atomic<std::uint64_t>, kMax / kBits> words_{};
 };
 
-// A memory file in the shared descriptor table.
+// A memory file in the shared descriptor table, or a block of one (RegionPools).
 struct RegionSlot {
   static constexpr std::size_t kNameMax = 63;
 
   std::atomic<std::uint32_t> used{0};  // the other members hold only while it is 1
   int fd = -1;
   std::uint64_t size = 0;
+  std::uint64_t pool_size = 0;  // of the file of which it is a block; 0: the file is its own
+  std::uint64_t offset = 0;     // in that file
   std::array<char, kNameMax + 1> name{};
 };
 
@@ -83,7 +85,7 @@ class ExitRing {
 };
 
 struct SharedTable {
-  static constexpr std::size_t kRegions = 4096;
+  static constexpr std::size_t kRegions = 16'384;
 
   std::atomic<unsigned> restarts{0};
   KeptDescriptors kept;

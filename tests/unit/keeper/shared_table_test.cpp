@@ -1,5 +1,8 @@
 #include "broker/keeper/shared_table.hpp"
 
+#include <algorithm>
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -54,6 +57,29 @@ TEST(KeeperSurvival, ANewOneFindsTheRegionsOfTheOldOne) {
   EXPECT_THAT(survival.regions(), testing::IsEmpty());
   EXPECT_EQ((*survival.region("inodes", 10'000))[9'999], std::byte{0}) << "a new region is zeroes";
   survival.remove_region("inodes");
+}
+
+TEST(KeeperSurvival, SmallRegionsShareAFileAndStayApartOverARestart) {
+  const auto table = SharedTable::make().value();
+  const auto name = [](int i) { return "small/" + std::to_string(i); };
+  constexpr int kCount = 200;
+  {
+    KeeperSurvival survival{*table};
+    for (int i = 0; i < kCount; ++i) std::ranges::fill(*survival.region(name(i), 100), static_cast<std::byte>(i));
+    for (int i = 0; i < kCount; i += 2) survival.remove_region(name(i));
+  }
+  EXPECT_LE(table->surviving_descriptors().size(), 4U);
+  KeeperSurvival survival{*table};
+  for (int i = 0; i < kCount; i += 2) {
+    const auto memory = survival.region(name(i), 100).value();
+    EXPECT_EQ(std::ranges::count(memory, std::byte{0}), 100) << "region " << i << " is new: zeroes";
+    std::ranges::fill(memory, std::byte{255});
+  }
+  for (int i = 1; i < kCount; i += 2) {
+    EXPECT_EQ(std::ranges::count(*survival.region(name(i), 100), static_cast<std::byte>(i)), 100) << i;
+  }
+  for (int i = 0; i < kCount; ++i) survival.remove_region(name(i));
+  EXPECT_THAT(table->surviving_descriptors(), testing::IsEmpty());
 }
 
 TEST(KeeperSurvival, RefusesWhatARegionCantBe) {

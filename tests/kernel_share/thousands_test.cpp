@@ -1,0 +1,77 @@
+// Thousands of mounts of one daemon.
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "broker/base/log.hpp"
+#include "tests/kernel_share/served_share.hpp"
+#include "tests/support/requirements.hpp"
+
+namespace berth::fuse::test {
+namespace {
+
+std::vector<Place> places(const TemporaryDirectory& temporary, int count) {
+  std::vector<Place> all;
+  for (int i = 0; i < count; ++i) {
+    const std::string number = std::to_string(i);
+    all.push_back({.spec = {.id = MountId("task/" + number),
+                            .backing_directory = temporary / "backing",
+                            .rights = {.write = true, .root_access = true}},
+                   .path = temporary / ("m" + number)});
+  }
+  return all;
+}
+
+bool descriptors_for(int mounts) {
+  struct rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max > static_cast<rlim_t>(mounts) * 5 + 1000;
+}
+
+TEST(ThousandsOfMounts, ThreeThousandOfOneDaemonAllServeAndSeeEachOthersFiles) {
+  constexpr int kMounts = 3000;
+  BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+  BERTH_NEEDS(descriptors_for(kMounts), "RLIMIT_NOFILE of more than 16,000");
+#ifndef BERTH_FUSE_ONE_PIPE_KEY
+  GTEST_SKIP() << "missing: libfuse with cmake/libfuse-one-pipe-key.patch (the system's has a limit of about 1,020 sessions)";
+#endif
+  const TemporaryDirectory temporary;
+  ASSERT_EQ(mkdir((temporary / "backing").c_str(), 0755), 0);
+  log::set_level(log::Level::warning);  // not a line for each
+  ServedShare share(places(temporary, kMounts));
+  log::set_level(log::Level::info);
+  ASSERT_EQ(share.error(), "");
+  EXPECT_EQ(share.mounts_alive(), static_cast<std::size_t>(kMounts));
+  EXPECT_EQ(shell("echo from one > " + temporary / "m0/file"), 0);
+  struct stat first{};
+  ASSERT_EQ(stat((temporary / "m0/file").c_str(), &first), 0);
+  for (int i = 1; i < kMounts; ++i) {
+    struct stat seen{};
+    ASSERT_EQ(stat((temporary / ("m" + std::to_string(i) + "/file")).c_str(), &seen), 0) << i;
+    ASSERT_EQ(seen.st_size, first.st_size) << i;
+  }
+  EXPECT_EQ(shell("echo from the last >> " + temporary / "m2999/file"), 0);
+  EXPECT_EQ(output_of("cat " + temporary / "m1500/file"), "from one\nfrom the last");
+}
+
+#ifndef BERTH_FUSE_ONE_PIPE_KEY
+TEST(ThousandsOfMounts, MoreThanTheSystemsLibfuseCanServeAreRefusedWithTheReason) {
+  constexpr int kMounts = 1100;
+  BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+  BERTH_NEEDS(descriptors_for(kMounts), "RLIMIT_NOFILE of more than 6,500");
+  const TemporaryDirectory temporary;
+  ASSERT_EQ(mkdir((temporary / "backing").c_str(), 0755), 0);
+  log::set_level(log::Level::warning);
+  const ServedShare share(places(temporary, kMounts));
+  log::set_level(log::Level::info);
+  EXPECT_NE(share.error().find("thread-specific keys"), std::string::npos) << share.error();
+}
+#endif
+
+}  // namespace
+}  // namespace berth::fuse::test
