@@ -147,6 +147,7 @@ class FileSystem {
   Answer<> strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<> change_size(int fd, int open_fd, off_t size);
   Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
+  void spare_flush(Handle handle);
   Answer<UniqueFd> open_for_locks(Ino ino);
   Answer<Handle> lock_handle(Ino ino, std::uint64_t owner, Handle of_file);
 

@@ -42,6 +42,7 @@ struct OpenRecord {
   std::int32_t pid;           // of a lock's owner
   std::uint32_t passthrough;  // 0: neither yet, or kPassthrough, kPlain
   std::uint32_t writable;
+  std::uint32_t unflushed;  // the kernel does not announce its close(2)
   Ino ino;
   std::uint64_t lock_owner;
   std::uint64_t lock_file;  // handle of the open file through which the owner came to its locks

@@ -55,6 +55,7 @@ Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, const struct stat& att
   record.pid = 0;
   record.passthrough = 0;
   record.writable = 0;
+  record.unflushed = 0;
   record.ino = ino;
   record.lock_owner = 0;
   record.lock_file = 0;
@@ -139,6 +140,12 @@ bool OpenFiles::open_for_writing(Ino ino) const {
     if (record.kind == OpenKind::file && record.ino == ino && record.writable != 0) return true;
   }
   return false;
+}
+
+bool OpenFiles::locked(Ino ino) const {
+  const std::scoped_lock lock(mutex_);
+  const auto at = locks_.lower_bound({ino, 0});
+  return at != locks_.end() && at->first.first == ino;
 }
 
 std::vector<std::pair<Ino, bool>> OpenFiles::files() const {

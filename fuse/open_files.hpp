@@ -37,6 +37,8 @@ class OpenFiles {
 
   // The handle on which this owner's POSIX locks of the inode lie; 0 where it has none.
   Handle lock_handle(Ino ino, std::uint64_t lock_owner) const;
+  // Whether anybody on this mount has POSIX locks of the inode.
+  bool locked(Ino ino) const;
   // The lock owners that came through this open file.
   std::vector<Handle> lock_handles_of(Handle file) const;
   bool open_for_writing(Ino ino) const;

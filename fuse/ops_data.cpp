@@ -46,13 +46,19 @@ void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount
 #endif
 }
 
+void announce_closes(Mount& mount, Handle handle, FileInfo& info) {
+  const OpenRecord* open = mount.files().opened(handle);
+  info.fh = handle;
+  info.noflush = open != nullptr && open->unflushed != 0 ? 1 : 0;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   Mount& mount = mount_of(req);
   mount.attempt();
   const auto handle = mount.files().open(caller_of(req), ino, info->flags);
   if (!handle) return reply_errno(req, handle.error());
   mount.journal_opened(*handle);
-  info->fh = *handle;
+  announce_closes(mount, *handle, *info);
   pass_through(req, mount, ino, *handle, *info);
   if (fuse_reply_open(req, info) != 0) mount.close_file(*handle);
 }
@@ -61,7 +67,7 @@ void reply_created(fuse_req_t req, const Answer<Created>& created, FileInfo& inf
   if (!created) return reply_errno(req, created.error());
   Mount& mount = mount_of(req);
   mount.journal_opened(created->handle);
-  info.fh = created->handle;
+  announce_closes(mount, created->handle, info);
   pass_through(req, mount, created->entry.ino, created->handle, info);
   const struct fuse_entry_param param = entry_param(mount, created->entry);
   if (fuse_reply_create(req, &param, &info) == 0) return;
