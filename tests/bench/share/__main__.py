@@ -20,9 +20,13 @@ import tempfile
 import time
 
 import report
+import programs
 import rows
 import scale
 import subjects
+
+
+GROUPS = [*rows.GROUPS, *programs.GROUPS]
 
 
 def say(text):
@@ -34,7 +38,7 @@ def parse(words):
     parser.add_argument("extent", nargs="?", choices=["full", "quick"], default="full")
     parser.add_argument("--build", default="build/release", type=pathlib.Path)
     parser.add_argument("--directory", default="/var/tmp", help="on what all is measured; `tmpfs` makes one for it")
-    parser.add_argument("--only", action="append", choices=[*(group.name for group in rows.GROUPS), *scale.FIGURES])
+    parser.add_argument("--only", action="append", choices=[*(group.name for group in GROUPS), *scale.FIGURES])
     parser.add_argument("--subject", action="append", help="only these (native, bindfs, mergerfs, berth, pair)")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each fio run")
@@ -104,6 +108,7 @@ class Bench:
             ends.callback(subprocess.run, ["umount", directory], check=False)
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-", dir=directory))
         ends.callback(shutil.rmtree, self.home, ignore_errors=True)
+        options.home = self.home
         self.server = subjects.Server(self.options.build, self.home)
         ends.callback(self.server.stop)
         self.subjects = subjects.start_all(self.server, self.home, options.subject, ends, say)
@@ -111,7 +116,7 @@ class Bench:
     def measure(self):
         for subject in self.subjects:
             spread(subject.backing)
-        for kind in rows.GROUPS:
+        for kind in GROUPS:
             if self.options.only and kind.name not in self.options.only:
                 continue
             group = kind(self.options)

@@ -23,7 +23,7 @@ def table(rows, names):
     names = [name for name in names if any(name in row["figures"] for row in rows.values())]
     peers = [name for name in ["native", "bindfs", "mergerfs"] if name in names]
     ratios = [(ours, peer) for ours in ["berth", "pair"] if ours in names for peer in peers]
-    width = 40
+    width = 46
     lines = ["", f"{next(iter(rows.values()))['group']:{width}}" + "".join(f"{name:>14}" for name in names) +
              "".join(f"{ours + '/' + theirs:>15}" for ours, theirs in ratios)]
     for name, row in rows.items():
