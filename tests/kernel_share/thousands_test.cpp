@@ -1,7 +1,8 @@
-// Thousands of mounts of one daemon.
+// Thousands of mounts of one daemon, and more files than it may have descriptors.
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,23 @@ std::vector<Place> places(const TemporaryDirectory& temporary, int count) {
   }
   return all;
 }
+
+// The soft limit of descriptors, for what is started while it lives.
+class DescriptorLimit {
+ public:
+  explicit DescriptorLimit(rlim_t descriptors) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    struct rlimit limit = before_;
+    limit.rlim_cur = descriptors;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  struct rlimit before_{};
+};
 
 bool descriptors_for(int mounts) {
   struct rlimit limit{};
@@ -57,6 +75,25 @@ TEST(ThousandsOfMounts, ThreeThousandOfOneDaemonAllServeAndSeeEachOthersFiles) {
   }
   EXPECT_EQ(shell("echo from the last >> " + temporary / "m2999/file"), 0);
   EXPECT_EQ(output_of("cat " + temporary / "m1500/file"), "from one\nfrom the last");
+}
+
+TEST(ManyFiles, TwoMountsKnowTenTimesAsManyAsTheDaemonMayHaveDescriptors) {
+  BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+  constexpr int kFiles = 3000;
+  const TemporaryDirectory temporary;
+  ASSERT_EQ(shell("mkdir " + temporary / "backing" + " && cd " + temporary / "backing" + " && seq 0 " +
+                  std::to_string(kFiles - 1) + " | while read i; do echo $i > f$i; done"),
+            0);
+  std::unique_ptr<ServedShare> share;
+  {
+    const DescriptorLimit limit(kFiles / 10);
+    share = std::make_unique<ServedShare>(places(temporary, 2));
+  }
+  ASSERT_EQ(share->error(), "");
+  for (const char* mount : {"m0", "m1", "m0"}) {  // the last time from inodes that are long known
+    EXPECT_EQ(output_of("cd " + temporary / mount + " && find . -type f -size -2 | wc -l"), std::to_string(kFiles));
+    EXPECT_EQ(output_of("cd " + temporary / mount + " && cat f* | sort -n | uniq | wc -l"), std::to_string(kFiles));
+  }
 }
 
 #ifndef BERTH_FUSE_ONE_PIPE_KEY
