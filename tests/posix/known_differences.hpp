@@ -1,0 +1,10 @@
+// Where the share may differ from a native directory, each with the reason: docs/SHARE.md has them in words.
+#pragma once
+
+#include <string_view>
+
+namespace berth::posix {
+
+bool is_known_difference(std::string_view stage, std::string_view scenario, std::string_view check);
+
+}  // namespace berth::posix
