@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "fuse/access_time.hpp"
+#include "fuse/depth.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -44,11 +45,12 @@ Answer<struct stat> stat_of(int fd) {
 
 }  // namespace
 
-FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence)
+FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks)
     : grant_(grant),
       inodes_(inodes),
       opens_(opens),
       coherence_(coherence),
+      locks_(locks),
       descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 Answer<> FileSystem::may_write() const {
@@ -174,7 +176,8 @@ Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRec
   }
   if (changes.size) {
     if (record.type != S_IFREG) return refuse(record.type == S_IFDIR ? EISDIR : EINVAL);
-    auto done = run_as(identity, caller.pid, [&] { return change_size(fd, open_fd, *changes.size); });
+    if (*changes.size > kFileBytesMax) return refuse(EFBIG);
+    auto done = run_as(changing_identity(caller, fd), caller.pid, [&] { return change_size(fd, open_fd, *changes.size); });
     if (!done) return done;
   }
   if (changes.mode) {
@@ -219,6 +222,29 @@ Identity FileSystem::grouped_identity(const Caller& caller) const {
   identity.groups = groups_of(caller.pid);
   identity.groups_known = true;
   return identity;
+}
+
+// A new file with the sgid bit loses it where its group is not one of the maker's.
+Identity FileSystem::creating_identity(const Caller& caller, mode_t mode) const {
+  return (mode & S_ISGID) != 0 ? grouped_identity(caller) : grant_.identity_of(caller);
+}
+
+// And so does one whose content changes.
+Identity FileSystem::changing_identity(const Caller& caller, int fd) const {
+  const auto now = stat_of(fd);
+  return creating_identity(caller, now ? now->st_mode : 0);
+}
+
+// The kernel leaves suid and sgid bits to a root that writes; where that root is another user here, they go before it can.
+void FileSystem::strip_for_root(const Caller& caller, Ino ino, int fd) {
+  if (caller.uid != 0) return;
+  const Identity identity = grant_.identity_of(caller);
+  const auto now = stat_of(fd);
+  if (identity.uid == 0 || !now || (now->st_mode & (S_ISUID | S_ISGID)) == 0) return;
+  mode_t mode = now->st_mode & 07777 & ~static_cast<mode_t>(S_ISUID);
+  if ((mode & S_IXGRP) != 0 || loses_sgid(*now, identity)) mode &= ~static_cast<mode_t>(S_ISGID);
+  if (mode == (now->st_mode & 07777) || fchmod(fd, mode) != 0) return;
+  if (const Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, kNoMount);
 }
 
 Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {
@@ -282,9 +308,16 @@ Answer<struct statvfs> FileSystem::statistics(Ino ino) {
   return statistics;
 }
 
+Answer<> FileSystem::check_depth_of(int directory) {
+  const auto root = inodes_.reach(kRootIno);
+  if (!root) return refuse(root.error());
+  return check_depth(descriptors_.get(), directory, root->fd());
+}
+
 // `make_it(directory)` makes the name; what exists after a request begun before a crash was made by it.
 template <class Make>
-Answer<Entry> FileSystem::make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it) {
+Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Attempt attempt,
+                               Make&& make_it) {
   if (auto checked = check_name(name); !checked) return refuse(checked.error());
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto directory = inodes_.reach(parent);
@@ -293,7 +326,7 @@ Answer<Entry> FileSystem::make(const Caller& caller, Ino parent, const char* nam
   if (node == nullptr) return refuse(ESTALE);
   const std::uint32_t before = node->names_version();
   std::uint32_t seen = 0;
-  auto entry = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<Entry> {
+  auto entry = run_as(identity, caller.pid, [&]() -> Answer<Entry> {
     auto made = make_it(directory->fd());
     if (!made && !(attempt == Attempt::again && made.error() == Errno{EEXIST})) return refuse(made.error());
     coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
@@ -306,16 +339,21 @@ Answer<Entry> FileSystem::make(const Caller& caller, Ino parent, const char* nam
 
 Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device,
                                     Attempt attempt) {
-  return make(caller, parent, name, attempt, [&](int directory) { return answer(mknodat(directory, name, mode, device)); });
+  return make(caller, creating_identity(caller, mode), parent, name, attempt,
+              [&](int directory) { return answer(mknodat(directory, name, mode, device)); });
 }
 
 Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Attempt attempt) {
-  return make(caller, parent, name, attempt, [&](int directory) { return answer(mkdirat(directory, name, mode)); });
+  return make(caller, grant_.identity_of(caller), parent, name, attempt, [&](int directory) {
+    auto allowed = check_depth_of(directory);
+    return allowed ? answer(mkdirat(directory, name, mode)) : allowed;
+  });
 }
 
 Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Attempt attempt) {
   if (std::strlen(target) > kSymlinkBytesMax) return refuse(ENAMETOOLONG);
-  return make(caller, parent, name, attempt, [&](int directory) { return answer(symlinkat(target, directory, name)); });
+  return make(caller, grant_.identity_of(caller), parent, name, attempt,
+              [&](int directory) { return answer(symlinkat(target, directory, name)); });
 }
 
 Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const char* name, Attempt attempt) {
@@ -325,7 +363,7 @@ Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const 
   if (!before) return refuse(before.error());
   if (before->st_nlink >= kLinksMax && !S_ISDIR(before->st_mode)) return refuse(EMLINK);
   const FdName source(inode->fd());
-  auto entry = make(caller, parent, name, attempt, [&](int directory) {
+  auto entry = make(caller, grant_.identity_of(caller), parent, name, attempt, [&](int directory) {
     return answer(linkat(descriptors_.get(), source.text.data(), directory, name, AT_SYMLINK_FOLLOW));
   });
   if (const Node* node = inodes_.node(ino); entry && node != nullptr) coherence_.attributes_changed(*node, inodes_.mount());
@@ -384,6 +422,11 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   UniqueFd victim;
   struct stat moved{};
   auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
+    struct stat moving{};
+    const bool climbs = parent != new_parent && fstatat(from->fd(), name, &moving, AT_SYMLINK_NOFOLLOW) == 0;
+    if (climbs && S_ISDIR(moving.st_mode)) {
+      if (auto allowed = check_depth_of(to->fd()); !allowed) return allowed;
+    }
     if (flags == 0) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (renameat2(from->fd(), name, to->fd(), new_name, flags) != 0) return refuse_last();
     if (fstatat(to->fd(), new_name, &moved, AT_SYMLINK_NOFOLLOW) != 0) moved = {};

@@ -12,10 +12,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
@@ -23,6 +23,7 @@
 #include "fuse/grant.hpp"
 #include "fuse/inode_table.hpp"
 #include "fuse/layout.hpp"
+#include "fuse/lock_table.hpp"
 #include "fuse/open_files.hpp"
 
 namespace berth::fuse {
@@ -31,6 +32,7 @@ namespace berth::fuse {
 inline constexpr std::size_t kNameBytesMax = 255;
 inline constexpr std::size_t kSymlinkBytesMax = 4080;
 inline constexpr nlink_t kLinksMax = 177;
+inline constexpr off_t kFileBytesMax = 52'673'613'135'872;
 
 // `attributes_cacheable`, `name_cacheable`: the mount's kernel may remember them until it is told otherwise (Coherence).
 struct Entry {
@@ -42,6 +44,11 @@ struct Entry {
 
 struct Attributes {
   struct stat values{};
+  bool cacheable = false;
+};
+
+struct ExtendedAttributes {
+  struct statx values{};
   bool cacheable = false;
 };
 
@@ -65,12 +72,13 @@ enum class Attempt { first, again };
 
 class FileSystem {
  public:
-  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence);
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks);
 
   Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
   void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
   Answer<Attributes> attributes(Ino ino, Handle handle = 0);
   Answer<Attributes> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle = 0);
+  Answer<ExtendedAttributes> extended_attributes(Ino ino, Handle handle, unsigned mask);
   Answer<std::string> read_link(Ino ino);
   Answer<> access(const Caller& caller, Ino ino, int mask);
   Answer<struct statvfs> statistics(Ino ino);
@@ -88,12 +96,15 @@ class FileSystem {
   Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt);
   Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags);
   void close(Handle handle);
-  // After a restart: what is open for writing.
+  // After a restart: what is open for writing, and what is locked.
   void resume();
   Answer<> sync(Handle handle, OpenKind kind, bool data_only);
   Answer<> allocate(Handle handle, int mode, off_t offset, off_t length);
   Answer<off_t> seek(Handle handle, off_t offset, int whence);
   Answer<std::size_t> copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length);
+
+  // ioctl(2) on an open file or directory: what it gives back. ENOTTY for all but a file's flags and version.
+  Answer<std::string> control(const Caller& caller, Handle handle, unsigned command, std::string_view input);
 
   Answer<Handle> open_directory(const Caller& caller, Ino ino);
   // Calls `entry` for each name from `offset` on until it answers false (the name is asked for again).
@@ -116,6 +127,8 @@ class FileSystem {
   // (F_OFD_SETLK), of which the kernel says nothing: its owners of POSIX locks have let go before.
   bool drop_locks(Ino ino, std::uint64_t owner);
   bool drop_locks_of(Handle file);
+  // Before a blocking request waits: EDEADLK where it would for ever.
+  Answer<LockTable::Wait> begin_waiting(Ino ino, std::uint64_t owner, const struct flock& lock);
   // flock(2) on the open file; never waits.
   Answer<> set_flock(Handle handle, int operation);
 
@@ -134,7 +147,8 @@ class FileSystem {
   bool attributes_cacheable(Ino ino, const struct stat& attributes) const;
   void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const;
   template <class Make>
-  Answer<Entry> make(const Caller& caller, Ino parent, const char* name, Attempt attempt, Make&& make_it);
+  Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Attempt attempt,
+                     Make&& make_it);
   void lost_name(UniqueFd victim, const struct stat& left);
   void exchanged(const Reach& directory, const char* name);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
@@ -144,19 +158,24 @@ class FileSystem {
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
   Answer<> touch(const Caller& caller, Ino ino, int fd);
   Identity grouped_identity(const Caller& caller) const;
+  Identity creating_identity(const Caller& caller, mode_t mode) const;
+  Identity changing_identity(const Caller& caller, int fd) const;
+  void strip_for_root(const Caller& caller, Ino ino, int fd);
+  Answer<> check_depth_of(int directory);
   Answer<> strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<> change_size(int fd, int open_fd, off_t size);
   Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   void spare_flush(Handle handle);
   Answer<UniqueFd> open_for_locks(Ino ino);
+  void unlock(LockTable::Access& access, Ino ino, const LockTable::Holder& holder);
   Answer<Handle> lock_handle(Ino ino, std::uint64_t owner, Handle of_file);
 
   const Grant& grant_;
   InodeTable& inodes_;
   OpenFiles& opens_;
   Coherence& coherence_;
-  std::mutex lock_handles_mutex_;  // one descriptor an owner; outside OpenFiles' lock
-  UniqueFd descriptors_;           // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
+  LockTable& locks_;
+  UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };
 
 }  // namespace berth::fuse

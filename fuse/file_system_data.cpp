@@ -40,7 +40,8 @@ constexpr std::size_t kEntryNameOffset = 19;
 Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags) {
   std::array<char, 16> name{};
   *fmt::format_to_n(name.begin(), name.size() - 1, "{}", path_fd).out = '\0';
-  return run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+  const Identity identity = (flags & O_TRUNC) != 0 ? changing_identity(caller, path_fd) : grant_.identity_of(caller);
+  return run_as(identity, caller.pid, [&]() -> Answer<UniqueFd> {
     if ((flags & kOpenForExecution) != 0 && syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
       return refuse_last();
     }
@@ -65,6 +66,7 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
   if (!inode) return refuse(inode.error());
   auto file = reopen(caller, inode->fd(), flags);
   if (!file) return refuse(file.error());
+  if (writes(flags)) strip_for_root(caller, ino, file->get());
   auto handle = add_file(std::move(*file), ino, flags);
   if (handle && !writes(flags)) spare_flush(*handle);
   return handle;
@@ -96,6 +98,12 @@ void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
     if (Node* node = inodes_.node(ino)) coherence_.opened(*node, inodes_.mount(), ino, writable, true);
   }
+  for (const OpenRecord* open : opens_.lock_owners()) {
+    LockTable::Access access(locks_, {open->device, open->number});
+    for (const struct flock& lock : locks_on(fd_of(*open))) {
+      access.set({inodes_.mount(), open->lock_owner, open->pid}, open->lock_file, lock);
+    }
+  }
 }
 
 void FileSystem::close(Handle handle) {
@@ -124,7 +132,7 @@ Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char*
   if (node == nullptr) return refuse(ESTALE);
   const std::uint32_t before = node->names_version();
   const int exclusive = attempt == Attempt::again ? 0 : flags & O_EXCL;
-  auto file = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+  auto file = run_as(creating_identity(caller, mode), caller.pid, [&]() -> Answer<UniqueFd> {
     UniqueFd made(openat(directory->fd(), name, backing_flags(flags) | O_CREAT | O_NOFOLLOW | exclusive, mode));
     if (!made) return refuse_last();
     return made;
@@ -156,7 +164,7 @@ Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
-  auto file = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
+  auto file = run_as(creating_identity(caller, mode), caller.pid, [&]() -> Answer<UniqueFd> {
     UniqueFd made(openat(directory->fd(), ".", backing_flags(flags) | O_TMPFILE | (flags & O_EXCL), mode));
     if (!made) return refuse_last();
     return made;
@@ -185,6 +193,7 @@ Answer<> FileSystem::sync(Handle handle, OpenKind kind, bool data_only) {
 Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t length) {
   const auto fd = descriptor(handle, true);
   if (!fd) return refuse(fd.error());
+  if ((mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) == 0 && offset > kFileBytesMax - length) return refuse(EFBIG);
   return answer(fallocate(*fd, mode, offset, length));
 }
 
@@ -201,6 +210,7 @@ Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle ou
   if (!from) return refuse(from.error());
   const auto to = descriptor(out, true);
   if (!to) return refuse(to.error());
+  if (out_offset >= kFileBytesMax) return refuse(EFBIG);
   const ssize_t copied = copy_file_range(*from, &in_offset, *to, &out_offset, length, 0);
   if (copied < 0) return refuse_last();
   return static_cast<std::size_t>(copied);

@@ -2,6 +2,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,8 +26,8 @@ Answer<UniqueFd> FileSystem::open_for_locks(Ino ino) {
   return file;
 }
 
+// Under the inode's Access.
 Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner, Handle of_file) {
-  const std::scoped_lock lock(lock_handles_mutex_);
   if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
   auto file = open_for_locks(ino);
   if (!file) return refuse(file.error());
@@ -34,17 +35,27 @@ Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner, Handle of_f
 }
 
 Answer<> FileSystem::set_lock(Ino ino, std::uint64_t owner, Handle file, struct flock lock) {
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  const LockOwner who{inodes_.mount(), owner, lock.l_pid};
+  LockTable::Access access(locks_, {record->device, record->number});
   if (lock.l_type == F_UNLCK && opens_.lock_handle(ino, owner) == 0) return {};
+  if (auto admitted = access.admit(who, lock); !admitted) return admitted;
   const auto handle = lock_handle(ino, owner, file);
   if (!handle) return refuse(handle.error());
   OpenRecord* open = opens_.find(*handle, OpenKind::lock);
   if (open == nullptr) return refuse(EBADF);
-  open->pid = lock.l_pid;
+  if (lock.l_type != F_UNLCK) open->pid = lock.l_pid;
   lock.l_pid = 0;  // open file description locks want it so
-  return answer(fcntl(fd_of(*open), F_OFD_SETLK, &lock));
+  if (fcntl(fd_of(*open), F_OFD_SETLK, &lock) != 0) return refuse_last();
+  access.set(who, file, lock);
+  return {};
 }
 
 Answer<struct flock> FileSystem::get_lock(Ino ino, std::uint64_t owner, struct flock lock) {
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  const LockTable::Access access(locks_, {record->device, record->number});
   UniqueFd asks;  // an owner without locks asks with a descriptor of the moment
   const OpenRecord* open = opens_.find(opens_.lock_handle(ino, owner), OpenKind::lock);
   if (open == nullptr) {
@@ -55,21 +66,55 @@ Answer<struct flock> FileSystem::get_lock(Ino ino, std::uint64_t owner, struct f
   lock.l_pid = 0;
   const auto asked = answer(fcntl(open == nullptr ? asks.get() : fd_of(*open), F_OFD_GETLK, &lock));
   if (!asked) return refuse(asked.error());
-  if (lock.l_pid < 0) lock.l_pid = opens_.other_lock_user(ino, owner);  // the holder is a descriptor, here or elsewhere
+  if (lock.l_pid < 0) lock.l_pid = access.process_of({inodes_.mount(), owner, 0}, lock);  // a descriptor, here or elsewhere
   return lock;
 }
 
 bool FileSystem::drop_locks(Ino ino, std::uint64_t owner) {
-  const Handle handle = opens_.lock_handle(ino, owner);
-  if (handle == 0) return false;
-  opens_.close(handle);
+  if (opens_.lock_handle(ino, owner) == 0) return false;
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return false;
+  LockTable::Access access(locks_, {record->device, record->number});
+  access.drop({inodes_.mount(), owner, 0});
+  opens_.close(opens_.lock_handle(ino, owner));
   return true;
 }
 
+// The kernel may have given the number of a description that is closed to a new one already: what the old one had must go, and
+// what the new one has must stay.
 bool FileSystem::drop_locks_of(Handle file) {
-  const std::vector<Handle> handles = opens_.lock_handles_of(file);
-  for (const Handle handle : handles) opens_.close(handle);
-  return !handles.empty();
+  const OpenRecord* closing = opens_.find(file, OpenKind::file);
+  if (closing == nullptr) return false;
+  const Ino ino = closing->ino;
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return false;
+  LockTable::Access access(locks_, {record->device, record->number});
+  const auto held = access.made_through(inodes_.mount(), file);
+  for (const LockTable::Holder& holder : held) unlock(access, ino, holder);
+  auto owners = opens_.lock_owners_of(ino, file);
+  for (const LockTable::Holder& holder : held) owners.push_back(holder.owner.number);
+  for (const std::uint64_t owner : owners) {
+    if (!access.holds_any({inodes_.mount(), owner, 0})) opens_.close(opens_.lock_handle(ino, owner));
+  }
+  return !owners.empty();
+}
+
+void FileSystem::unlock(LockTable::Access& access, Ino ino, const LockTable::Holder& holder) {
+  const OpenRecord* open = opens_.find(opens_.lock_handle(ino, holder.owner.number), OpenKind::lock);
+  for (const LockRange& range : holder.ranges) {
+    struct flock lock{};
+    lock.l_type = F_UNLCK;
+    lock.l_start = range.first;
+    lock.l_len = range.last == std::numeric_limits<off_t>::max() ? 0 : range.last - range.first + 1;
+    if (open != nullptr) fcntl(fd_of(*open), F_OFD_SETLK, &lock);
+    access.set(holder.owner, range.file, lock);
+  }
+}
+
+Answer<LockTable::Wait> FileSystem::begin_waiting(Ino ino, std::uint64_t owner, const struct flock& lock) {
+  const InodeRecord* record = inodes_.record(ino);
+  if (record == nullptr) return refuse(ESTALE);
+  return locks_.begin_waiting({record->device, record->number}, {inodes_.mount(), owner, lock.l_pid}, lock);
 }
 
 Answer<> FileSystem::set_flock(Handle handle, int operation) {

@@ -7,6 +7,7 @@
 namespace berth::fuse {
 
 using MountNumber = std::uint32_t;
+inline constexpr MountNumber kNoMount = 0;
 
 struct InodeKey {
   std::uint64_t device = 0;

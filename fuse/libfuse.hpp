@@ -13,6 +13,8 @@
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
 #define BERTH_FUSE_EPOCH 1
+#define BERTH_FUSE_STATX 1
 #else
 #define BERTH_FUSE_EPOCH 0
+#define BERTH_FUSE_STATX 0
 #endif

@@ -65,6 +65,7 @@ Mount::Mount(Common& common, MountNumber number) : common_(common), number_(numb
 
 Mount::~Mount() {
   common_.waiters.drop_mount(number_);
+  common_.locks.drop_mount(number_);
   common_.coherence.leave(number_);
   common_.gates.leave(number_);
   if (cache_) cache_->end();
@@ -96,7 +97,7 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
   opens_.emplace(common_.survival, region_name(number_));
-  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence);
+  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   cache_ = std::make_shared<SessionCache>(*grant_, gated_);
   common_.coherence.join(number_, cache_);

@@ -43,6 +43,7 @@ struct Common {
   Notifier notifier;
   Coherence coherence{notifier};
   LockWaiters waiters;
+  LockTable locks;
   const SteadyClock steady_clock;
   zones::Gates gates;
   const double cache_timeout;  // seconds

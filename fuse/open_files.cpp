@@ -122,15 +122,20 @@ Handle OpenFiles::lock_handle(Ino ino, std::uint64_t lock_owner) const {
   return found == locks_.end() ? 0 : found->second;
 }
 
-std::vector<Handle> OpenFiles::lock_handles_of(Handle file) const {
-  std::vector<Handle> handles;
+std::vector<const OpenRecord*> OpenFiles::lock_owners() const {
+  std::vector<const OpenRecord*> owners;
   const std::scoped_lock lock(mutex_);
-  const OpenRecord* open = find(file, OpenKind::file);
-  if (open == nullptr) return handles;
-  for (auto at = locks_.lower_bound({open->ino, 0}); at != locks_.end() && at->first.first == open->ino; ++at) {
-    if (slots_.at(static_cast<std::uint32_t>(at->second) - 1U)->lock_file == file) handles.push_back(at->second);
+  for (const auto& [name, handle] : locks_) owners.push_back(slots_.at(static_cast<std::uint32_t>(handle) - 1U));
+  return owners;
+}
+
+std::vector<std::uint64_t> OpenFiles::lock_owners_of(Ino ino, Handle file) const {
+  std::vector<std::uint64_t> owners;
+  const std::scoped_lock lock(mutex_);
+  for (auto at = locks_.lower_bound({ino, 0}); at != locks_.end() && at->first.first == ino; ++at) {
+    if (slots_.at(static_cast<std::uint32_t>(at->second) - 1U)->lock_file == file) owners.push_back(at->first.second);
   }
-  return handles;
+  return owners;
 }
 
 bool OpenFiles::open_for_writing(Ino ino) const {
@@ -156,17 +161,6 @@ std::vector<std::pair<Ino, bool>> OpenFiles::files() const {
     if (record.kind == OpenKind::file) open.emplace_back(record.ino, record.writable != 0);
   }
   return open;
-}
-
-pid_t OpenFiles::other_lock_user(Ino ino, std::uint64_t lock_owner) const {
-  const std::scoped_lock lock(mutex_);
-  pid_t user = 0;
-  for (auto at = locks_.lower_bound({ino, 0}); at != locks_.end() && at->first.first == ino; ++at) {
-    if (at->first.second == lock_owner) continue;
-    if (user != 0) return 0;
-    user = slots_.at(static_cast<std::uint32_t>(at->second) - 1U)->pid;
-  }
-  return user;
 }
 
 }  // namespace berth::fuse

@@ -39,13 +39,13 @@ class OpenFiles {
   Handle lock_handle(Ino ino, std::uint64_t lock_owner) const;
   // Whether anybody on this mount has POSIX locks of the inode.
   bool locked(Ino ino) const;
-  // The lock owners that came through this open file.
-  std::vector<Handle> lock_handles_of(Handle file) const;
+  // All that there are. Valid until they are closed.
+  std::vector<const OpenRecord*> lock_owners() const;
+  // The lock owners of the inode that came through this open file.
+  std::vector<std::uint64_t> lock_owners_of(Ino ino, Handle file) const;
   bool open_for_writing(Ino ino) const;
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
-  // The process that uses locks of the inode on this mount, where that is one other than `lock_owner`; 0 else.
-  pid_t other_lock_user(Ino ino, std::uint64_t lock_owner) const;
 
  private:
   Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <mutex>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -123,6 +124,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t, struct fuse_bufvec* data, off_t of
   const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
   if (attempt == Attempt::again && was_appended(*fd, *data, offset)) return void(fuse_reply_write(req, fuse_buf_size(data)));
+  if (offset > kFileBytesMax - static_cast<off_t>(fuse_buf_size(data))) return reply_errno(req, Errno{EFBIG});
   struct fuse_bufvec to = at_descriptor(*fd, offset, fuse_buf_size(data));
   const ssize_t written = fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
   if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
@@ -167,6 +169,14 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* i
   fuse_reply_write(req, *copied);
 }
 
+void op_ioctl(fuse_req_t req, fuse_ino_t, unsigned command, void*, FileInfo* info, unsigned, const void* input,
+              std::size_t input_size, std::size_t) {
+  const std::string_view bytes(static_cast<const char*>(input), input == nullptr ? 0 : input_size);
+  const auto output = mount_of(req).files().control(caller_of(req), info->fh, command, bytes);
+  if (!output) return reply_errno(req, output.error());
+  fuse_reply_ioctl(req, 0, output->data(), output->size());
+}
+
 }  // namespace
 
 void add_data_operations(struct fuse_lowlevel_ops& ops) {
@@ -183,6 +193,7 @@ void add_data_operations(struct fuse_lowlevel_ops& ops) {
   ops.fallocate = op_fallocate;
   ops.lseek = op_lseek;
   ops.copy_file_range = op_copy_file_range;
+  ops.ioctl = op_ioctl;
 }
 
 }  // namespace berth::fuse

@@ -2,6 +2,7 @@
 #include <sys/file.h>
 
 #include <cstdint>
+#include <functional>
 
 #include "fuse/ops_common.hpp"
 
@@ -14,19 +15,38 @@ void interrupt_waiter(fuse_req_t req, void* token) {
 
 // Tries again whenever a lock of the inode is let go, until it succeeds, fails for good or the caller is interrupted.
 template <class Try>
-void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock) {
+void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, std::function<void()> ended = [] {}) {
   Mount& mount = mount_of(req);
   LockWaiters& waiters = mount.common().waiters;
-  const auto attempt = [req, try_lock] {
+  const auto attempt = [req, try_lock, ended] {
     const Answer<> got = try_lock();
     if (!got && got.error() == Errno{EAGAIN}) return false;
+    ended();
     reply(req, got);
     return true;
   };
-  const auto give_up = [req](int errno_value) { fuse_reply_err(req, errno_value); };
+  const auto give_up = [req, ended](int errno_value) {
+    ended();
+    fuse_reply_err(req, errno_value);
+  };
   const auto token = waiters.add({mount.key_of(ino), mount.number(), attempt, give_up});
   fuse_req_interrupt_func(req, interrupt_waiter, reinterpret_cast<void*>(token));
   waiters.arm(token);
+}
+
+// POSIX locks: a wait that would go round in a circle is refused.
+template <class Try>
+void wait_for_range(fuse_req_t req, Ino ino, std::uint64_t owner, const struct flock& wanted, Try try_lock) {
+  Mount& mount = mount_of(req);
+  LockTable& locks = mount.common().locks;
+  const auto wait = mount.files().begin_waiting(ino, owner, wanted);
+  if (!wait) return reply_errno(req, wait.error());
+  const auto try_or_refuse = [&locks, try_lock, wait = *wait]() -> Answer<> {
+    Answer<> got = try_lock();
+    if (!got && got.error() == Errno{EAGAIN} && locks.waits_in_vain(wait)) return refuse(EDEADLK);
+    return got;
+  };
+  wait_for_lock(req, ino, try_or_refuse, [&locks, wait = *wait] { locks.end_waiting(wait); });
 }
 
 void op_setlk(fuse_req_t req, fuse_ino_t ino, FileInfo* info, struct flock* lock, int sleep) {
@@ -35,7 +55,7 @@ void op_setlk(fuse_req_t req, fuse_ino_t ino, FileInfo* info, struct flock* lock
     return mount.files().set_lock(ino, owner, file, wanted);
   };
   const Answer<> got = try_lock();
-  if (!got && got.error() == Errno{EAGAIN} && sleep != 0) return wait_for_lock(req, ino, try_lock);
+  if (!got && got.error() == Errno{EAGAIN} && sleep != 0) return wait_for_range(req, ino, info->lock_owner, *lock, try_lock);
   const bool lets_go = got && lock->l_type != F_WRLCK;
   reply(req, got);
   if (lets_go) mount.common().waiters.wake(mount.key_of(ino));

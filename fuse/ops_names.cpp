@@ -29,6 +29,16 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   reply(req, mount_of(req).files().attributes(ino, info == nullptr ? 0 : info->fh));
 }
 
+#if BERTH_FUSE_STATX
+void op_statx(fuse_req_t req, fuse_ino_t ino, int, int mask, FileInfo* info) {
+  Mount& mount = mount_of(req);
+  const auto found = mount.files().extended_attributes(ino, info == nullptr ? 0 : info->fh, static_cast<unsigned>(mask));
+  if (!found) return reply_errno(req, found.error());
+  struct statx values = found->values;
+  fuse_reply_statx(req, 0, &values, mount.timeout(found->cacheable));
+}
+#endif
+
 Changes changes_of(const struct stat& values, int to_set) {
   Changes changes;
   const timespec now{0, UTIME_NOW};
@@ -117,6 +127,9 @@ void add_name_operations(struct fuse_lowlevel_ops& ops) {
   ops.forget_multi = op_forget_multi;
   ops.getattr = op_getattr;
   ops.setattr = op_setattr;
+#if BERTH_FUSE_STATX
+  ops.statx = op_statx;
+#endif
   ops.readlink = op_readlink;
   ops.mknod = op_mknod;
   ops.mkdir = op_mkdir;

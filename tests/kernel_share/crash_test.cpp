@@ -83,6 +83,15 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
     return (refused ? 1 : 0) + (flock_refused ? 2 : 0);
   };
   EXPECT_EQ(in_child({}, try_locks), 3);
+  const pid_t holder = getpid();
+  EXPECT_EQ(in_child({},
+                     [&] {
+                       const UniqueFd again(open(path.c_str(), O_RDWR | O_CLOEXEC));
+                       struct flock wanted{};
+                       wanted.l_type = F_RDLCK;
+                       return fcntl(again.get(), F_GETLK, &wanted) == 0 && wanted.l_pid == holder ? 0 : 1;
+                     }),
+            0);
   whole.l_type = F_UNLCK;
   ASSERT_EQ(fcntl(file.get(), F_SETLK, &whole), 0);
   ASSERT_EQ(flock(other.get(), LOCK_UN), 0);

@@ -13,7 +13,31 @@ struct Difference {
 };
 
 const std::vector<Difference>& differences() {
-  static const std::vector<Difference> all{};
+  static const std::vector<Difference> all{
+      // Behind an access point the kernel knows the caller, not the enforced user.
+      {"AccessPoint", "RightsOfTheFile", " of a fifo "},
+      {"AccessPoint", "PrivilegesAfterChown", "of mode 7555"},
+      {"AccessPoint", "SgidFilesInSgidDirectories", ": mode"},
+      {"AccessPoint", "LinksOfOthers", "link of a file"},
+      {"AccessPoint", "PrivilegesAfterAHandedOnWrite", " by root: mode"},
+      // Nor does it know that root is nobody; what access(2) allows is refused when it is done.
+      {"RootSquashed", "RightsOfTheFile", " by root"},
+      {"RootSquashed", "PrivilegesAfterChown", "of a file of mode 6777 by root"},
+      {"RootSquashed", "PrivilegesAfterAHandedOnWrite", " by root: mode"},
+      {"RootSquashed", "UnlinkedButOpen", "link of what has no name any more"},
+      // The kernel copies up to the size that it has last heard of.
+      {"", "Copied", "after an append through the other mount"},
+      {"", "Copied", "the copy after it"},
+      // Without passthrough each mount's kernel has a page cache of its own.
+      {"ThroughTheDaemon", "TimesWhenUsed", "pread at the end"},
+      {"ThroughTheDaemon", "Appended", "the position after an append"},
+      {"ThroughTheDaemon", "Mapped", "a store, by"},
+      {"ThroughTheDaemon", "Mapped", "a write, by the mapping"},
+      // close(2) of files opened for reading, or just made, is not announced: a round trip less for each.
+      {"", "LocksGoneWithAClose", "a descriptor of flags 0"},
+      {"", "LocksGoneWithAClose", "a descriptor of flags 302"},
+      {"", "RunningPrograms", "through the other mount"},
+  };
   return all;
 }
 

@@ -27,9 +27,17 @@ int set(int fd, int command, short type, off_t start = 0, off_t length = 0) {
 
 UniqueFd opened(const std::string& path, int flags = O_RDWR) { return UniqueFd(open(path.c_str(), flags | O_CLOEXEC)); }
 
-// In another process, through `path`: the errno of taking this lock without waiting.
+// Takes the lock and lets it go. Not by close(2): that returns a moment before the share has let go.
+int taken(const std::string& path, int command, short type, off_t start = 0, off_t length = 0) {
+  const UniqueFd file = opened(path);
+  const int error = set(file.get(), command, type, start, length);
+  if (error == 0) set(file.get(), command, F_UNLCK, start, length);
+  return error;
+}
+
+// In another process, through `path`: the errno of taking this lock.
 int taken_by_another(const std::string& path, int command, short type, off_t start = 0, off_t length = 0) {
-  return Child([&] { return set(opened(path).get(), command, type, start, length); }).result();
+  return Child([&] { return taken(path, command, type, start, length); }).result();
 }
 
 const char* name_of_lock(short type) { return type == F_RDLCK ? "a read lock" : "a write lock"; }
@@ -50,7 +58,7 @@ void conflicts(Run& run) {
   for (const int holds : {F_SETLK, F_OFD_SETLK}) {
     for (const short type : {static_cast<short>(F_RDLCK), static_cast<short>(F_WRLCK)}) {
       const UniqueFd holder = opened(run.at("x"));
-      run.error("taking a lock", set(holder.get(), holds, type, held.start, held.length), 0);
+      run.error("taking a lock", set(holder.get(), holds == F_SETLK ? F_SETLKW : F_OFD_SETLKW, type, held.start, held.length), 0);
       for (const std::string& path : {run.at("x"), run.seen("x")}) {
         for (const int asks : {F_SETLK, F_OFD_SETLK}) {
           for (const short wanted : {static_cast<short>(F_RDLCK), static_cast<short>(F_WRLCK)}) {
@@ -85,7 +93,22 @@ void of_one_process(Run& run) {
   }
   // close(2) of any descriptor of the file lets all of the process's locks go; the kernel does not wait for the daemon's word.
   run.error("write lock by another after a close of another descriptor",
-            Child([&] { return set(opened(run.seen("x")).get(), F_SETLKW, F_WRLCK); }).result(), 0);
+            Child([&] { return taken(run.seen("x"), F_SETLKW, F_WRLCK); }).result(), 0);
+}
+
+// close(2) of any descriptor lets all of the process's locks of the file go, whatever the descriptor was for.
+void gone_with_a_close(Run& run) {
+  for (const int flags : {O_RDWR, O_WRONLY, O_RDONLY, O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_EXCL}) {
+    run.put_content("x", "text", {0666, 0, 0});
+    if ((flags & O_EXCL) != 0) run.clear("x");
+    UniqueFd other(open(run.at("x").c_str(), flags | O_CLOEXEC, 0666));
+    const UniqueFd holder = opened(run.at("x"));
+    const std::string what = fmt::format("the lock after a close of a descriptor of flags {:o}", flags);
+    run.error(what + ": taken", set(holder.get(), F_SETLK, F_WRLCK), 0);
+    run.error(what + ": held", taken_by_another(run.seen("x"), F_SETLK, F_RDLCK), EAGAIN);
+    other.reset();
+    run.error(what, taken_by_another(run.seen("x"), F_SETLK, F_WRLCK), 0);
+  }
 }
 
 void of_descriptions(Run& run) {
@@ -177,19 +200,19 @@ void waited_for(Run& run) {
     for (const int command : {F_SETLKW, F_OFD_SETLKW}) {
       const UniqueFd holder = opened(run.at("x"));
       run.error("a write lock", set(holder.get(), command, F_WRLCK), 0);
-      Child waiter([&] { return set(opened(path).get(), command, F_RDLCK, 5, 1); });
+      Child waiter([&] { return taken(path, command, F_RDLCK, 5, 1); });
       run.as_admin([&] { return waiter.until_it_waits_in(SYS_fcntl); });
       run.error("unlock", set(holder.get(), command, F_UNLCK), 0);
       run.same(fmt::format("who waits gets it, on {} ({})", where, command), waiter.result(), 0);
     }
     // A signal ends the wait.
     const UniqueFd holder = opened(run.at("x"));
-    run.error("a write lock again", set(holder.get(), F_SETLK, F_WRLCK), 0);
+    run.error("a write lock again", set(holder.get(), F_SETLKW, F_WRLCK), 0);
     Child interrupted([&] {
       struct sigaction action{};
       action.sa_handler = [](int) {};
       sigaction(SIGUSR1, &action, nullptr);
-      return set(opened(path).get(), F_SETLKW, F_WRLCK);
+      return taken(path, F_SETLKW, F_WRLCK);
     });
     run.as_admin([&] { return interrupted.until_it_waits_in(SYS_fcntl); });
     int result = -2;
@@ -203,7 +226,7 @@ void waited_for(Run& run) {
     }
     run.same(fmt::format("a signal ends the wait, on {}", where), result, EINTR);
     // A killed waiter leaves nothing behind; a killed holder lets go.
-    Child killed([&] { return set(opened(path).get(), F_SETLKW, F_WRLCK); });
+    Child killed([&] { return taken(path, F_SETLKW, F_WRLCK); });
     run.as_admin([&] { return killed.until_it_waits_in(SYS_fcntl); });
     kill(killed.pid(), SIGKILL);
     run.same("a killed waiter", killed.result(), -1);
@@ -221,14 +244,15 @@ void ended_with_the_process(Run& run) {
   for (const int command : {F_SETLK, F_OFD_SETLK}) {
     Child holder([&] {
       const UniqueFd file = opened(run.at("x"));
-      if (set(file.get(), command, F_WRLCK) != 0 || write(writing.get(), "x", 1) != 1) return 1;
+      if (set(file.get(), command == F_SETLK ? F_SETLKW : F_OFD_SETLKW, F_WRLCK) != 0 || write(writing.get(), "x", 1) != 1)
+        return 1;
       pause();
       return 0;
     });
     char byte = 0;
     run.same("the holder holds", read(reading.get(), &byte, 1), 1);
     run.error("its lock", taken_by_another(run.seen("x"), command, F_RDLCK), EAGAIN);
-    Child waiter([&] { return set(opened(run.seen("x")).get(), command == F_SETLK ? F_SETLKW : F_OFD_SETLKW, F_WRLCK); });
+    Child waiter([&] { return taken(run.seen("x"), command == F_SETLK ? F_SETLKW : F_OFD_SETLKW, F_WRLCK); });
     run.as_admin([&] { return waiter.until_it_waits_in(SYS_fcntl); });
     kill(holder.pid(), SIGKILL);
     holder.result();
@@ -303,18 +327,38 @@ void deadlocks(Run& run) {
   }
 }
 
+// EFS: 512 locks a file, of all processes together.
+void up_to_512(Run& run) {
+  if (!run.shared()) return;
+  run.put_content("x", "text", {0666, 0, 0});
+  const UniqueFd file = opened(run.at("x"));
+  const UniqueFd other = opened(run.seen("x"));
+  int refused = 0;
+  for (int i = 0; i < 512; ++i) refused += set((i % 2 == 0 ? file : other).get(), F_OFD_SETLK, F_WRLCK, 10 * i, 5) == 0 ? 0 : 1;
+  run.same("locks refused of 512", refused, 0);
+  run.error("lock number 513", set(file.get(), F_OFD_SETLK, F_WRLCK, 100'000, 5), ENOLCK);
+  run.error("lock number 513 through the other mount", set(other.get(), F_OFD_SETLK, F_RDLCK, 100'000, 5), ENOLCK);
+  run.error("more of the same lock", set(file.get(), F_OFD_SETLK, F_WRLCK, 0, 6), 0);
+  run.error("unlock of one", set(file.get(), F_OFD_SETLK, F_UNLCK, 0, 6), 0);
+  run.error("lock number 512 again", set(other.get(), F_OFD_SETLK, F_WRLCK, 100'000, 5), 0);
+  run.error("unlock of all", set(file.get(), F_OFD_SETLK, F_UNLCK), 0);
+  run.error("a lock after it", set(other.get(), F_OFD_SETLK, F_WRLCK, 200'000, 5), 0);
+}
+
 }  // namespace
 
 std::vector<Scenario> lock_scenarios() {
   return {{"LockConflicts", conflicts},
           {"LocksOfOneProcess", of_one_process},
+          {"LocksGoneWithAClose", gone_with_a_close},
           {"LocksOfDescriptions", of_descriptions},
           {"LocksAskedFor", asked_for},
           {"LocksRefused", refused},
           {"LocksWaitedFor", waited_for},
           {"LocksOfDeadProcesses", ended_with_the_process},
           {"Flocks", flocks},
-          {"LockDeadlocks", deadlocks}};
+          {"LockDeadlocks", deadlocks},
+          {"LocksUpTo512", up_to_512}};
 }
 
 }  // namespace berth::posix

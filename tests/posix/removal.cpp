@@ -78,7 +78,7 @@ void unlinked_but_open(Run& run) {
       ENOENT);
   run.put_content("x", "fresh", {0666, 0, 0});
   run.same("a new file of the same name", run.content("x"), "fresh");
-  const UniqueFd again(open(fmt::format("/proc/self/fd/{}", other.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd again(open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
   run.is("opening it again through /proc", static_cast<bool>(again));
 }
 
