@@ -1,7 +1,8 @@
 """`./dev bench share`: the share against the bare directory, bindfs and mergerfs, all in one run on one backing directory.
 
 Rows are measured round by round, the subjects in turn within each row, and the best of the rounds is taken: what else the machine
-does only ever takes away. All that is measured runs at nice -20. Everything is mounted in a mount namespace of the bench's own. `quick` measures one short round.
+does only ever takes away. All that is measured runs at nice -20. Everything is mounted in a mount namespace of the bench's own.
+`quick` measures one short round. docs/FIGURES.md says what each row is.
 """
 import argparse
 import contextlib
@@ -19,12 +20,11 @@ import sys
 import tempfile
 import time
 
-import report
 import programs
+import report
 import rows
 import scale
 import subjects
-
 
 GROUPS = [*rows.GROUPS, *programs.GROUPS]
 
@@ -34,7 +34,8 @@ def say(text):
 
 
 def parse(words):
-    parser = argparse.ArgumentParser(prog="./dev bench share", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="./dev bench share", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("extent", nargs="?", choices=["full", "quick"], default="full")
     parser.add_argument("--build", default="build/release", type=pathlib.Path)
     parser.add_argument("--directory", default="/var/tmp", help="on what all is measured; `tmpfs` makes one for it")
@@ -47,13 +48,13 @@ def parse(words):
     parser.add_argument("--mounts", type=int, help="of one daemon")
     parser.add_argument("--known", type=int, help="files that two mounts know")
     parser.add_argument("--kills", type=int, help="of the daemon")
-    parser.add_argument("--realtime", action="store_true", help="for a busy machine: all that is measured runs before anything else")
+    parser.add_argument("--realtime", action="store_true", help="for a busy machine: measures before all else that runs")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON; progress goes to standard error")
     options = parser.parse_args(words)
     options.quick = options.extent == "quick"
     options.build = options.build.resolve()
-    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 1), ("files", 500, 2000), ("mounts", 200, 1000), ("known", 10_000, 1_000_000),
-                              ("kills", 3, 10)]:
+    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 1), ("files", 500, 2000), ("mounts", 200, 1000),
+                              ("known", 10_000, 1_000_000), ("kills", 3, 10)]:
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)
     return options
@@ -64,7 +65,8 @@ def in_own_mount_namespace():
     if os.environ.get("BERTH_BENCH_NAMESPACE") == "own":
         return
     os.environ["BERTH_BENCH_NAMESPACE"] = "own"
-    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, str(pathlib.Path(__file__).parent), *sys.argv[1:]])
+    again = [sys.executable, str(pathlib.Path(__file__).parent), *sys.argv[1:]]
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", *again])
 
 
 def first_among_processes(realtime):
@@ -145,9 +147,9 @@ class Bench:
                 say(f"{name}: {time.monotonic() - begun:.1f} s")
 
     def results(self):
-        file_system = subprocess.run(["stat", "--file-system", "--format=%T", str(self.home)], capture_output=True, text=True).stdout.strip()
-        return {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(), "load": self.load, "rounds": self.options.rounds, "realtime": self.options.realtime,
-                            "directory": self.options.directory, "file_system": file_system,
+        file_system = rows.run(["stat", "--file-system", "--format=%T", self.home]).strip()
+        return {"machine": {"kernel": platform.release(), "cpus": os.cpu_count(), "load": self.load, "rounds": self.options.rounds,
+                            "realtime": self.options.realtime, "directory": self.options.directory, "file_system": file_system,
                             "passthrough": bool(self.server.stats()["passthrough"]), "took": time.monotonic() - self.begun},
                 "subjects": [{"name": subject.name, "how": subject.how} for subject in self.subjects],
                 "rows": self.rows, "figures": self.figures}

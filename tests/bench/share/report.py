@@ -23,11 +23,11 @@ def table(rows, names):
     names = [name for name in names if any(name in row["figures"] for row in rows.values())]
     peers = [name for name in ["native", "bindfs", "mergerfs"] if name in names]
     ratios = [(ours, peer) for ours in ["berth", "pair"] if ours in names for peer in peers]
-    width = 46
-    lines = ["", f"{next(iter(rows.values()))['group']:{width}}" + "".join(f"{name:>14}" for name in names) +
+    width = 42
+    lines = ["", f"{next(iter(rows.values()))['group']:{width}}" + "".join(f"{name:>13}" for name in names) +
              "".join(f"{ours + '/' + theirs:>15}" for ours, theirs in ratios)]
     for name, row in rows.items():
-        lines.append(f"{name:{width}}" + "".join(f"{number(row['figures'].get(subject), row['unit']):>14}" for subject in names) +
+        lines.append(f"{name:{width}}" + "".join(f"{number(row['figures'].get(subject), row['unit']):>13}" for subject in names) +
                      "".join(f"{'-' if value is None else format(value, '.2f'):>15}"
                              for value in (ratio(row, *pair) for pair in ratios)))
     return "\n".join(lines)
