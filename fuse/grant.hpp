@@ -13,8 +13,12 @@
 
 namespace berth::fuse {
 
-inline std::uint32_t encode_rights(Rights rights) { return (rights.write ? 1U : 0U) | (rights.root_access ? 2U : 0U); }
-inline Rights decode_rights(std::uint32_t bits) { return {.write = (bits & 1U) != 0, .root_access = (bits & 2U) != 0}; }
+inline std::uint32_t encode_rights(Rights rights) {
+  return (rights.write ? 1U : 0U) | (rights.root_access ? 2U : 0U) | (rights.mount ? 0U : 4U);
+}
+inline Rights decode_rights(std::uint32_t bits) {
+  return {.mount = (bits & 4U) == 0, .write = (bits & 1U) != 0, .root_access = (bits & 2U) != 0};
+}
 
 class Grant {
  public:

@@ -287,4 +287,13 @@ std::uint64_t InodeTable::size() const {
   return used_;
 }
 
+std::vector<Ino> InodeTable::known() const {
+  std::vector<Ino> all;
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (const InodeRecord& record = *slots_.at(slot); record.lookups != 0) all.push_back(ino_of(slot, record));
+  }
+  return all;
+}
+
 }  // namespace berth::fuse

@@ -68,6 +68,8 @@ class InodeTable {
   // What all mounts together know of it; null for what is not known. Valid as record() is.
   Node* node(Ino ino) const;
   MountNumber mount() const { return mount_; }
+  // All that the kernel knows, the root among them.
+  std::vector<Ino> known() const;
   std::uint64_t size() const;
 
  private:

@@ -25,22 +25,24 @@ struct InodeRecord {
   std::int32_t handle_type;
   std::uint32_t handle_size;  // 0: no handle
   std::array<std::byte, 40> handle;
-  std::int32_t backing_id;          // the kernel's name of the file for passthrough; 0: none
-  std::uint32_t passthrough_opens;  // how many opens share it
-  std::uint32_t plain_opens;        // how many go through the daemon: the kernel takes no mixture
+  std::int32_t backing_id;              // the kernel's name of the file for passthrough; 0: none
+  std::uint32_t passthrough_opens;      // how many opens share it
+  std::uint32_t plain_opens;            // how many go through the daemon: the kernel takes no mixture
+  std::atomic<std::uint32_t> revision;  // how often the kernel was made to give the inode up; its generation in replies
 };
 
 // `closing`: the descriptor may be open or not; the next daemon finds out by device and number.
 enum class OpenKind : std::uint32_t { none, file, directory, lock, closing };
 
 struct OpenRecord {
-  static constexpr std::uint32_t kPassthrough = 1, kPlain = 2;
+  // kGivenUp: it was in passthrough, until the kernel was made to give the inode up.
+  static constexpr std::uint32_t kPassthrough = 1, kPlain = 2, kGivenUp = 3;
 
   std::atomic<OpenKind> kind;
   std::uint32_t generation;
   std::int32_t descriptor;    // + 1
   std::int32_t pid;           // of a lock's owner
-  std::uint32_t passthrough;  // 0: neither yet, or kPassthrough, kPlain
+  std::uint32_t passthrough;  // 0: neither yet, or kPassthrough, kPlain, kGivenUp
   std::uint32_t writable;
   std::uint32_t unflushed;  // the kernel does not announce its close(2)
   Ino ino;
@@ -70,7 +72,7 @@ struct MountHeader {
   std::uint32_t gid;
   std::uint32_t group_count;
   std::array<std::uint32_t, kGroupsMax> groups;
-  std::atomic<std::uint32_t> rights;  // bit 0 write, bit 1 root access
+  std::atomic<std::uint32_t> rights;  // see encode_rights
   std::uint32_t passthrough;          // wanted when the mount was made: the connection remembers
   std::array<char, 32> file_system;
   std::array<char, 32> client_zone;
@@ -82,6 +84,8 @@ struct MountHeader {
   std::array<JournalRecord, kWorkersMax> journal;          // a worker's request of now
   std::array<JournalRecord, kInterruptedMax> interrupted;  // dead workers' requests, until they come again
   std::uint32_t interrupted_next;
+  std::uint64_t place_device;  // st_dev of the mount that `place` is
+  std::int32_t place;          // the mount itself + 1, where the share holds it
 };
 
 }  // namespace berth::fuse

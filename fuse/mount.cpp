@@ -16,6 +16,7 @@
 
 #include "broker/base/log.hpp"
 #include "fuse/libfuse.hpp"
+#include "fuse/mounter.hpp"
 #include "fuse/ops.hpp"
 
 namespace berth::fuse {
@@ -82,7 +83,27 @@ void Mount::forget_all() {
   header_->magic = 0;
   if (opens_) opens_->remove();
   if (inodes_) inodes_->remove();
+  if (const int fd = std::exchange(header_->place, 0) - 1; fd >= 0) {
+    common_.survival.forget(fd);
+    close(fd);
+  }
   common_.survival.remove_region(region_name(number_));
+}
+
+Result<> Mount::hold(UniqueFd place) {
+  auto device = device_of_mount(place.get());
+  if (!device) return fail(device.error());
+  header_->place_device = *device;
+  header_->place = place.get() + 1;
+  common_.survival.keep(place.release());
+  return {};
+}
+
+// The daemon may have died before the descriptor was kept: then its number is another file's, or nothing's.
+void Mount::adopt_place() {
+  if (header_->place == 0) return;
+  const auto device = device_of_mount(place());
+  if (!device || *device != header_->place_device) header_->place = 0;
 }
 
 Result<> Mount::open_header(bool fresh) {
@@ -95,6 +116,7 @@ Result<> Mount::open_header(bool fresh) {
 
 void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
+  revocation_.emplace(*grant_);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
   opens_.emplace(common_.survival, region_name(number_));
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks);
@@ -150,6 +172,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   }
   mount->build(identity);
   mount->abandoned_ = true;  // unless all of the following goes well
+  mount->adopt_place();
   UniqueFd device(header.device - 1);
   if (device) common.survival.forget(device.get());  // start_session keeps it again
   if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
@@ -232,6 +255,7 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
   }
   current = {head.unique & ~kResentBit, (head.unique & kResentBit) != 0, worker % MountHeader::kWorkersMax};
   operations_.fetch_add(1, std::memory_order_relaxed);
+  if (answered_by_rights(request)) return;
   struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
@@ -324,8 +348,49 @@ void Mount::answer_until_told() {
 }
 
 void Mount::set_rights(Rights rights) {
+  if (grant_->rights() == rights) return;
   grant_->set_rights(rights);
   cache_->drop_all_names();
+  take_back();
+}
+
+bool Mount::may_pass_through(const OpenRecord& open) const {
+  const Rights rights = grant_->rights();
+  return rights.mount && (rights.write || open.writable == 0);
+}
+
+void Mount::take_back() {
+  const Rights rights = grant_->rights();
+  if (rights.mount && rights.write) return;
+  take_back_files(rights.mount);
+  if (rights.mount) return;
+  // After the files, whose helper may have had the root's attributes. Pages too, but not where a read that holds them may itself
+  // be held back on its way.
+  for (const Ino ino : inodes_->known()) fuse_lowlevel_notify_inval_inode(session_, ino, gated() ? -1 : 0, 0);
+}
+
+void Mount::take_back_files(bool for_writing_only) {
+  std::vector<Handle> handles;
+  {
+    const std::scoped_lock lock(passthrough_mutex_);
+    handles = opens_->passed_through(for_writing_only);
+  }
+  std::set<Ino> inodes;
+  for (const Handle handle : handles)
+    if (const OpenRecord* open = opens_->find(handle, OpenKind::file)) inodes.insert(open->ino);
+  if (inodes.empty()) return;
+  if (place() < 0)
+    return log::warning("files stay open with rights that were lost", {{"mount", id().str()}, {"files", inodes.size()}});
+  // From here on a lookup makes another inode of it: with the old generation it would find the one given up.
+  std::vector<Revocation::Inode> given_up;
+  for (const Ino ino : inodes)
+    if (InodeRecord* record = inodes_->record(ino)) given_up.push_back({ino, ++record->revision});
+  if (auto given = revocation_->give_up(place(), given_up); !given)
+    log::error("open files keep rights that were lost", {{"mount", id().str()}, {"error", given.error().message}});
+  const std::scoped_lock lock(passthrough_mutex_);
+  for (const Handle handle : handles)
+    if (OpenRecord* open = opens_->find(handle, OpenKind::file); open != nullptr && open->passthrough == OpenRecord::kPassthrough)
+      open->passthrough = OpenRecord::kGivenUp;
 }
 
 zones::Ends Mount::ends() const { return {header_->client_zone.data(), header_->target_zone.data(), header_->one_zone != 0}; }
@@ -340,6 +405,11 @@ Share::MountStats Mount::stats() const {
           .file_system = header_->file_system.data(),
           .ends = ends(),
           .way = common_.gates.state(number_)};
+}
+
+std::uint32_t Mount::revision_of(Ino ino) const {
+  const InodeRecord* record = inodes_->record(ino);
+  return record == nullptr ? 0 : record->revision.load();
 }
 
 InodeKey Mount::key_of(Ino ino) const {

@@ -23,6 +23,7 @@
 #include "fuse/layout.hpp"
 #include "fuse/linger.hpp"
 #include "fuse/lock_waiters.hpp"
+#include "fuse/revocation.hpp"
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
 #include "fuse/zones/gates.hpp"
@@ -71,6 +72,8 @@ class Mount {
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
   Answer<std::size_t> receive(std::span<std::byte> buffer);
   void serve(std::span<std::byte> request, unsigned worker);
+  // True: the request has its answer.
+  bool answered_by_rights(std::span<const std::byte> request) { return revocation_->answer(device_, request); }
   Linger& linger() { return linger_; }
   // Whether requests are to be shown to Common::gates before they are served.
   bool gated() const { return gated_.load(std::memory_order_relaxed); }
@@ -83,7 +86,13 @@ class Mount {
   void abandon();
   bool abandoned() const { return abandoned_; }
 
+  // Keeps the mount itself, for as long as it is served.
+  Result<> hold(UniqueFd place);
+  int place() const { return header_->place - 1; }
+
   void set_rights(Rights rights);
+  // What is open, and what the kernel knows, with rights that the mount no longer has.
+  void take_back();
   Share::MountStats stats() const;
 
   // For ops.cpp.
@@ -99,11 +108,14 @@ class Mount {
   // Who may search a directory has changed through this mount.
   void access_changed();
   bool passthrough() const { return passthrough_; }
+  // Asked under passthrough_mutex(): an open that began before the rights were lost comes after take_back().
+  bool may_pass_through(const OpenRecord& open) const;
   void disable_passthrough() { passthrough_ = false; }
   // `epochs`: the kernel can drop all names at once.
   void connection_ready(bool passthrough, bool epochs);
   std::mutex& passthrough_mutex() { return passthrough_mutex_; }
   InodeKey key_of(Ino ino) const;
+  std::uint32_t revision_of(Ino ino) const;
   // Closes the file and, with the inode's last passthrough open, its backing id.
   void close_file(Handle handle);
 
@@ -115,11 +127,14 @@ class Mount {
   void answer_until_told();
   void read_journal();
   void forget_all();
+  void adopt_place();
+  void take_back_files(bool for_writing_only);
 
   Common& common_;
   const MountNumber number_;
   MountHeader* header_ = nullptr;
   std::optional<Grant> grant_;
+  std::optional<Revocation> revocation_;
   std::optional<InodeTable> inodes_;
   std::optional<OpenFiles> opens_;
   std::optional<FileSystem> files_;

@@ -4,9 +4,11 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -30,17 +32,27 @@ Result<std::vector<std::string>> split_path(std::string_view path) {
   return names;
 }
 
-Result<> make_root_directory(int parent, const std::string& name, const CreationInfo& creation) {
-  // Closed to all until it has its owner; an existing one, made by another mount just now, is left as it is.
+constexpr int kDirectory = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// The descriptor of a directory made just now; nullopt where another mount was quicker: that one is left as it is. Whoever may
+// write in `parent` may put something else in its place meanwhile: what gets owner and permissions is what was made here, which
+// is root's and closed to all.
+Result<std::optional<UniqueFd>> make_root_directory(int parent, const std::string& name, const CreationInfo& creation) {
   if (mkdirat(parent, name.c_str(), 0) != 0) {
-    if (errno == EEXIST) return {};
+    if (errno == EEXIST) return std::nullopt;
     return fail_errno(errno, fmt::format("making root directory `{}`", name));
   }
-  if (fchownat(parent, name.c_str(), creation.owner_uid, creation.owner_gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      fchmodat(parent, name.c_str(), creation.permissions & 07777, 0) != 0) {
+  UniqueFd made(openat(parent, name.c_str(), kDirectory));
+  struct stat status{};
+  if (!made || fstat(made.get(), &status) != 0) return fail_errno(errno, fmt::format("root directory `{}`", name));
+  if (status.st_uid != 0 || (status.st_mode & 0777) != 0)
+    return fail(Code::failed_precondition, "root directory `{}` was replaced while it was made", name);
+  const std::string path = fmt::format("/proc/self/fd/{}", made.get());
+  if (fchownat(made.get(), "", creation.owner_uid, creation.owner_gid, AT_EMPTY_PATH) != 0 ||
+      chmod(path.c_str(), creation.permissions & 07777) != 0) {
     return fail_errno(errno, fmt::format("owner and permissions of root directory `{}`", name));
   }
-  return {};
+  return made;
 }
 
 }  // namespace
@@ -71,18 +83,25 @@ Result<UniqueFd> make_detached_mount(int device, const MountId& id, bool check_p
   return mount;
 }
 
+Result<std::uint64_t> device_of_mount(int mount) {
+  struct statx status{};
+  if (statx(mount, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) != 0)
+    return fail_errno(errno, "statx of a mount");
+  return makedev(status.stx_dev_major, status.stx_dev_minor);
+}
+
 Result<UniqueFd> open_root(const MountSpec& spec) {
   const auto names = split_path(spec.root);
   if (!names) return fail(names.error());
-  constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   // The backing directory itself is the operator's word: links in its path are followed.
   UniqueFd at(open(spec.backing_directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!at) return fail_errno(errno, fmt::format("backing directory `{}`", spec.backing_directory));
   for (const std::string& name : *names) {
-    UniqueFd next(openat(at.get(), name.c_str(), kFlags));
+    UniqueFd next(openat(at.get(), name.c_str(), kDirectory));
     if (!next && errno == ENOENT && spec.creation) {
-      if (auto made = make_root_directory(at.get(), name, *spec.creation); !made) return fail(made.error());
-      next.reset(openat(at.get(), name.c_str(), kFlags));
+      auto made = make_root_directory(at.get(), name, *spec.creation);
+      if (!made) return fail(made.error());
+      next = *made ? std::move(**made) : UniqueFd(openat(at.get(), name.c_str(), kDirectory));
     }
     if (!next && errno == ENOENT) return fail(Code::not_found, "root directory `{}` does not exist", spec.root);
     if (!next) return fail_errno(errno, fmt::format("root directory `{}`", spec.root));

@@ -16,6 +16,9 @@ Result<UniqueFd> open_fuse_device();
 // mode bits against its caller too.
 Result<UniqueFd> make_detached_mount(int device, const MountId& id, bool check_permissions);
 
+// st_dev of the file system that the mount is of; asks the kernel only, never who serves it.
+Result<std::uint64_t> device_of_mount(int mount);
+
 // An O_PATH descriptor of spec.root inside spec.backing_directory, walked step by step without following any link; makes
 // missing directories where spec.creation says how.
 Result<UniqueFd> open_root(const MountSpec& spec);

@@ -163,4 +163,17 @@ std::vector<std::pair<Ino, bool>> OpenFiles::files() const {
   return open;
 }
 
+std::vector<Handle> OpenFiles::passed_through(bool for_writing_only) const {
+  std::vector<Handle> handles;
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const OpenRecord& record = *slots_.at(slot);
+    if (record.kind != OpenKind::file || record.passthrough != OpenRecord::kPassthrough ||
+        (for_writing_only && record.writable == 0))
+      continue;
+    handles.push_back(handle_of(slot, record));
+  }
+  return handles;
+}
+
 }  // namespace berth::fuse

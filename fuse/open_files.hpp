@@ -46,6 +46,8 @@ class OpenFiles {
   bool open_for_writing(Ino ino) const;
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
+  // The files that are open in passthrough, or those of them that are open for writing.
+  std::vector<Handle> passed_through(bool for_writing_only) const;
 
  private:
   Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle);

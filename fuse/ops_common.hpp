@@ -29,6 +29,7 @@ inline void reply(fuse_req_t req, const Answer<Attributes>& answer) {
 inline struct fuse_entry_param entry_param(const Mount& mount, const Entry& entry) {
   struct fuse_entry_param param{};
   param.ino = entry.ino;
+  param.generation = mount.revision_of(entry.ino);
   param.attr = entry.attributes;
   param.attr_timeout = mount.timeout(entry.attributes_cacheable);
   param.entry_timeout = mount.name_timeout(entry.name_cacheable);

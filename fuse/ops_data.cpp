@@ -25,8 +25,10 @@ void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount
   OpenRecord* open = mount.files().opened(handle);
   if (inode == nullptr || open == nullptr) return;
   const std::scoped_lock lock(mount.passthrough_mutex());
+  const bool may = mount.may_pass_through(*open);
+  if (!may && inode->backing_id != 0) return;  // rights that went meanwhile; the kernel takes no mixture and fails the open
   if (inode->backing_id == 0) {
-    if (!mount.passthrough() || mount.gated() || inode->plain_opens > 0) {
+    if (!may || !mount.passthrough() || mount.gated() || inode->plain_opens > 0) {
       open->passthrough = OpenRecord::kPlain;
       ++inode->plain_opens;
       return;

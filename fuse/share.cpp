@@ -1,5 +1,6 @@
 #include "fuse/share.hpp"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -51,6 +52,7 @@ class RunningShare final : public Share {
   Result<> run(unsigned workers) { return reactor_.start(std::clamp(workers, 1U, MountHeader::kWorkersMax)); }
 
   Result<UniqueFd> mount(const MountSpec& spec) override;
+  int held(const MountId& id) const override;
   Result<std::vector<MountId>> recover() override;
   void detach(const MountId& id) override;
   Result<> set_rights(const MountId& id, Rights rights) override;
@@ -112,14 +114,24 @@ Result<std::shared_ptr<Mount>> RunningShare::make(const MountSpec& spec, UniqueF
     const std::scoped_lock lock(mutex_);
     number = next_number_++;
   }
-  auto mount = Mount::create(common_, number, spec, passthrough_, std::move(*device), std::move(*root));
+  auto mount = Mount::create(common_, number, spec, passthrough_ && spec.passthrough, std::move(*device), std::move(*root));
   if (!mount) return fail(mount.error());
   auto made = make_detached_mount((*mount)->device(), spec.id, !spec.identity.has_value());
   if (!made) return (*mount)->abandon(), fail(made.error());
+  if (spec.held) {
+    UniqueFd copy(fcntl(made->get(), F_DUPFD_CLOEXEC, 3));
+    if (auto held = (*mount)->hold(std::move(copy)); !held) return (*mount)->abandon(), fail(held.error());
+  }
   if (auto added = reactor_.add(*mount); !added) return (*mount)->abandon(), fail(added.error());
   place = std::move(*made);
   log::info("share mounted", {{"mount", spec.id.str()}, {"backing", spec.backing_directory}, {"root", spec.root}});
   return mount;
+}
+
+int RunningShare::held(const MountId& id) const {
+  const std::scoped_lock lock(mutex_);
+  const auto mount = find(id);
+  return mount ? mount->place() : -1;
 }
 
 Result<std::vector<MountId>> RunningShare::recover() {
@@ -137,6 +149,7 @@ Result<std::vector<MountId>> RunningShare::recover() {
     }
     if (auto added = reactor_.add(*mount); !added) return fail(added.error());
     recovered.push_back((*mount)->id());
+    (*mount)->take_back();  // the daemon may have died on its way to it
     const std::scoped_lock lock(mutex_);
     mounts_.push_back(std::move(*mount));
   }

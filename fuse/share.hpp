@@ -29,8 +29,10 @@ using MountId = Id<struct MountIdTag>;
 
 // What a mount may do; decided from policies when it is made and changed on the live mount when they change.
 struct Rights {
+  bool mount = true;         // elasticfilesystem:ClientMount; without it everything is EACCES until it is back
   bool write = false;        // elasticfilesystem:ClientWrite; without it every change is EROFS
   bool root_access = false;  // elasticfilesystem:ClientRootAccess; without it uid 0 is squashed to nobody (65534)
+  bool operator==(const Rights&) const = default;
 };
 
 // An access point's enforced identity: replaces uid, gid and groups of every request.
@@ -57,6 +59,12 @@ struct MountSpec {
   std::string file_system;  // whose throughput it shares and whose use it counts as; empty: none's. At most 31 bytes
   zones::Ends ends;         // from which zone to which; empty: nothing lies between. Names of at most 31 bytes
   bool metered = false;     // every byte goes through the daemon and is counted: no passthrough
+  // The share keeps a descriptor of the mount, which stays nowhere: places are made from held() and come and go, the mount lives
+  // until detach(). Else it lives as long as its places.
+  bool held = false;
+  // Lets the kernel read and write open files by itself, where it can. Without `held` such files keep the rights that they were
+  // opened with until they are closed.
+  bool passthrough = true;
 };
 
 class Share {
@@ -81,6 +89,10 @@ class Share {
   // move_mount(2), then close it. The mount lives until the last of its places is gone or detach() is called.
   virtual Result<UniqueFd> mount(const MountSpec& spec) = 0;
 
+  // Of a held mount: the descriptor, the share's own; -1 where there is none. Bind from /proc/<pid>/fd/<it>, or clone it with
+  // open_tree(2); never look into it from this process.
+  virtual int held(const MountId& id) const = 0;
+
   // After a restart: serves again what the dead daemon served, found in Survival. The ids that live on; mounts whose kernel
   // side is gone are cleaned up. Call once, before any mount().
   virtual Result<std::vector<MountId>> recover() = 0;
@@ -88,7 +100,8 @@ class Share {
   // Ends the mount at once: what is in flight answers ECONNABORTED, what comes later ENOTCONN. Accepts ids that it never saw.
   virtual void detach(const MountId& id) = 0;
 
-  // Acts on the live mount from the next operation on.
+  // Acts on the live mount from the next operation on. Files open in passthrough with a right that is lost answer EIO until
+  // they are opened anew. Waits for the mount's workers.
   virtual Result<> set_rights(const MountId& id, Rights rights) = 0;
 
   // What lies between the zones from now on. Before recover(), so that a lost zone stays lost over a restart. Files that

@@ -100,6 +100,60 @@ int run_command_line(int argc, char** argv) {
   made->add_option("--reason", stop_options.reason, "becomes the task's stoppedReason");
   add_example(*made, "berth stop 0f3c --reason 'no longer needed'");
 
+  CLI::App* fs = app.add_subcommand("fs", "mount file systems on the host, and look inside them without");
+  fs->require_subcommand(1);
+  fs->footer("Example:\n  berth fs ls fs-0123:/service");
+  const auto fs_command = [&](const char* name, const char* what, std::function<Result<int>()> function) {
+    CLI::App* one = fs->add_subcommand(name, what);
+    one->callback([&chosen, function = std::move(function)] { chosen = function; });
+    return one;
+  };
+
+  FsMountOptions mount_options;
+  made = fs_command("mount", "mount a file system on a directory, until it is unmounted or `berth down`",
+                    [&] { return fs_mount(mount_options); });
+  add_common(*made, mount_options);
+  made->add_option("source", mount_options.source, "FILE_SYSTEM[:/PATH]")->required();
+  made->add_option("directory", mount_options.directory, "where")->required();
+  made->add_option("--role", mount_options.role, "as which role, by name or ARN: its policies decide as for a task");
+  made->add_option("--access-point", mount_options.access_point, "through this access point (fsap-...)");
+  made->add_option("--zone", mount_options.zone, "through the mount target of this zone instead of the first");
+  made->add_flag("--read-only", mount_options.read_only, "without writing, whatever the role may");
+  add_example(*made, "berth fs mount fs-0123 /mnt --role writer --access-point fsap-4567");
+
+  FsUnmountOptions unmount_options;
+  made = fs_command("unmount", "take such a mount away", [&] { return fs_unmount(unmount_options); });
+  add_common(*made, unmount_options);
+  made->add_option("directory", unmount_options.directory, "where it is")->required();
+  made->add_flag("--lazy", unmount_options.lazy, "also while it is in use");
+  add_example(*made, "berth fs unmount /mnt");
+
+  CommonOptions mounts_options;
+  made = fs_command("mounts", "list the mounts on the host", [&] { return fs_mounts(mounts_options); });
+  add_common(*made, mounts_options);
+  add_example(*made, "berth fs mounts --json");
+
+  FsLookOptions ls_options;
+  made = fs_command("ls", "list a directory of a file system, as the administrator", [&] { return fs_ls(ls_options); });
+  add_common(*made, ls_options);
+  made->add_option("path", ls_options.path, "FILE_SYSTEM[:/PATH]")->required();
+  add_example(*made, "berth fs ls fs-0123:/service");
+
+  FsLookOptions du_options;
+  made = fs_command("du", "how much the directories of a file system hold", [&] { return fs_du(du_options); });
+  add_common(*made, du_options);
+  made->add_option("path", du_options.path, "FILE_SYSTEM[:/PATH]")->required();
+  add_example(*made, "berth fs du fs-0123 --json");
+
+  FsCopyOptions cp_options;
+  made = fs_command("cp", "copy files into a file system or out of it, as the administrator", [&] { return fs_cp(cp_options); });
+  add_common(*made, cp_options);
+  made->add_option("from", cp_options.from, "file or directory; FILE_SYSTEM:/PATH on a file system")->required();
+  made->add_option("to", cp_options.to, "where to; the other side of the two")->required();
+  made->add_flag("-r,--recursive", cp_options.recursive, "directories with what is in them");
+  made->add_option("--owner", cp_options.owner, "UID:GID of what is made on the file system (0:0)");
+  add_example(*made, "berth fs cp -r ./site fs-0123:/www --owner 1000:1000\n  berth fs cp fs-0123:/www/index.html .");
+
   CommonOptions down_options;
   made = command("down", "stop all tasks and the daemon; the state stays", [&] { return down(down_options); });
   add_common(*made, down_options);

@@ -60,4 +60,34 @@ struct RunOptions : CommonOptions {
 // Runs one task, streams its output, answers its exit code; Ctrl-C stops it.
 Result<int> run(const RunOptions& options);
 
+// `berth fs`: file systems from the host, with a mount and without.
+struct FsMountOptions : CommonOptions {
+  std::string source;  // FILE_SYSTEM[:/PATH]
+  std::string directory;
+  std::string role, access_point, zone;
+  bool read_only = false;
+};
+Result<int> fs_mount(const FsMountOptions& options);
+struct FsUnmountOptions : CommonOptions {
+  std::string directory;
+  bool lazy = false;
+};
+Result<int> fs_unmount(const FsUnmountOptions& options);
+Result<int> fs_mounts(const CommonOptions& options);
+// Takes this daemon's mounts out of this process's mount namespace; for `berth down`.
+void unmount_all(const std::string& state_directory);
+
+struct FsLookOptions : CommonOptions {
+  std::string path;  // FILE_SYSTEM[:/PATH]
+};
+Result<int> fs_ls(const FsLookOptions& options);
+Result<int> fs_du(const FsLookOptions& options);
+
+struct FsCopyOptions : CommonOptions {
+  std::string from, to;  // one of them FILE_SYSTEM:/PATH
+  bool recursive = false;
+  std::string owner;  // UID:GID of what is made on the file system; empty: 0:0
+};
+Result<int> fs_cp(const FsCopyOptions& options);
+
 }  // namespace berth::cli

@@ -111,6 +111,7 @@ Result<int> up(const UpOptions& options) {
 Result<int> down(const CommonOptions& options) {
   auto status = daemon_status(options.state_directory);
   if (!status) return fail(status.error());
+  unmount_all(options.state_directory);
   if (auto stopped = admin(options.state_directory, "POST", "/stop", std::chrono::seconds{120}); !stopped) {
     return fail(stopped.error());
   }

@@ -24,18 +24,6 @@ namespace {
 constexpr std::size_t kPieceBytesMax = 1 << 20;
 constexpr int kWaitMsMax = 10'000;
 
-std::map<std::string, std::string> read_query(std::string_view query) {
-  std::map<std::string, std::string> values;
-  while (!query.empty()) {
-    const std::string_view pair = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) continue;
-    values[std::string{pair.substr(0, equals)}] = percent_decode(pair.substr(equals + 1), true).value_or("");
-  }
-  return values;
-}
-
 std::size_t number(const std::map<std::string, std::string>& values, const char* name) {
   std::size_t value = 0;
   if (const auto found = values.find(name); found != values.end()) {
@@ -64,11 +52,24 @@ http::Response text(int status, std::string body) { return {status, {{"Content-T
 
 }  // namespace
 
+std::map<std::string, std::string> read_query(std::string_view query) {
+  std::map<std::string, std::string> values;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) continue;
+    values[std::string{pair.substr(0, equals)}] = percent_decode(pair.substr(equals + 1), true).value_or("");
+  }
+  return values;
+}
+
 http::Response Admin::handle(const http::Request& request) const {
   if (request.path() == "/status" && request.method == "GET") {
     return {200, {{"Content-Type", "application/json"}}, parts_.status().dump()};
   }
   if (request.path() == "/logs" && request.method == "GET") return logs(request);
+  if (request.path().starts_with("/fs/")) return parts_.file_systems(request);
   if (request.path() == "/stop" && request.method == "POST") {
     parts_.stop();
     return text(200, "stopping\n");

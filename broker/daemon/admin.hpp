@@ -3,17 +3,23 @@
 //   GET  /status                                        everything, as one JSON object
 //   GET  /logs?task=&container=&offset=&wait=           kept output from `offset` on; waits up to `wait` ms for news.
 //                                                       X-Next-Offset, X-Finished: 1 once the task has stopped and all is read
+//   *    /fs/...                                        see admin_fs.hpp
 //   POST /stop                                          stops all tasks, then the daemon
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "broker/http/message.hpp"
 
 namespace berth::daemon {
+
+// The values of a query string, decoded.
+std::map<std::string, std::string> read_query(std::string_view query);
 
 class Admin {
  public:
@@ -23,6 +29,7 @@ class Admin {
     // Whether the task has stopped (or was never there), so that its log can't grow.
     std::function<bool(const std::string& task)> stopped;
     std::function<void()> stop;
+    std::function<http::Response(const http::Request&)> file_systems;  // what begins with /fs/
   };
   explicit Admin(Parts parts) : parts_(std::move(parts)) {}
 

@@ -18,6 +18,7 @@
 #include "broker/base/random.hpp"
 #include "broker/control/control_plane.hpp"
 #include "broker/daemon/admin.hpp"
+#include "broker/daemon/admin_fs.hpp"
 #include "broker/daemon/bootstrap.hpp"
 #include "broker/daemon/services.hpp"
 #include "broker/daemon/status.hpp"
@@ -25,6 +26,7 @@
 #include "broker/daemon/task_life.hpp"
 #include "broker/daemon/timers.hpp"
 #include "broker/http/server.hpp"
+#include "broker/launch/host_mounts.hpp"
 #include "broker/launch/launcher.hpp"
 #include "broker/launch/task_credentials.hpp"
 #include "broker/runtime/runtime.hpp"
@@ -79,6 +81,7 @@ class Daemon {
   void start_timers();
 
   void serve_task(const runtime::TaskListener& listener);
+  void refresh_rights();
   nlohmann::json status() const;
   std::string endpoint() const;
 
@@ -98,6 +101,7 @@ class Daemon {
   std::unique_ptr<credentials::SessionTokens> tokens_;
   std::unique_ptr<fuse::Share> share_;
   std::unique_ptr<launch::Launcher> launcher_;
+  std::unique_ptr<launch::HostMounts> host_mounts_;
   std::unique_ptr<launch::TaskCredentials> task_credentials_;
   std::unique_ptr<services::task_metadata::TaskMetadata> task_metadata_;
   std::unique_ptr<services::efs::Parts> efs_;
@@ -149,6 +153,7 @@ Result<> Daemon::start_share() {
 void Daemon::build_services() {
   launcher_ = std::make_unique<launch::Launcher>(
       *plane_, launch::Launcher::Options{.file_systems = directory_.file_systems(), .front_door_port = kFrontDoorPortInTask});
+  host_mounts_ = std::make_unique<launch::HostMounts>(*plane_, *share_, directory_.file_systems());
   task_credentials_ = std::make_unique<launch::TaskCredentials>(*plane_, *tokens_, random_);
   task_metadata_ = std::make_unique<services::task_metadata::TaskMetadata>(
       *plane_, clock_,
@@ -161,8 +166,8 @@ void Daemon::build_services() {
                                                                                               : NoCredentials::not_available);
       },
       services::task_metadata::TaskMetadata::Options{.steady = config_.metadata_steady, .burst = config_.metadata_burst});
-  efs_ = std::make_unique<services::efs::Parts>(services::efs::Parts{
-      *plane_, services::efs::directories_below(directory_.file_systems()), [this] { life_->refresh_rights(); }});
+  efs_ = std::make_unique<services::efs::Parts>(
+      services::efs::Parts{*plane_, services::efs::directories_below(directory_.file_systems()), [this] { refresh_rights(); }});
 
   registry_ = std::make_unique<api::Registry>(make_services(*plane_, *efs_, *tokens_, random_));
   const auto identities = [this] { return plane_->identities(); };
@@ -174,7 +179,7 @@ void Daemon::build_services() {
                                                              .authorize = api::authorize_with(identities),
                                                              .record =
                                                                  [this](const api::CallRecord& call) {
-                                                                   if (changes_identities(call)) life_->refresh_rights();
+                                                                   if (changes_identities(call)) refresh_rights();
                                                                  },
                                                              .account = plane_->account(),
                                                              .region = plane_->region()});
@@ -212,6 +217,12 @@ Result<> Daemon::start_runtime() {
   return {};
 }
 
+// Holds all live mounts against the policies of now.
+void Daemon::refresh_rights() {
+  life_->refresh_rights();
+  host_mounts_->refresh_rights();
+}
+
 void Daemon::serve_task(const runtime::TaskListener& listener) {
   const std::string task = listener.task.str();
   Result<> adopted;
@@ -239,18 +250,18 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
 }
 
 Result<> Daemon::open_doors() {
-  admin_ = std::make_unique<Admin>(Admin::Parts{[this] { return status(); },
-                                                [this](const std::string& task, const std::string& container) {
-                                                  return runtime_->log_path(runtime::TaskId{task}, container);
-                                                },
-                                                [this](const std::string& task) {
-                                                  return plane_->read([&](const control::Control& c) {
-                                                    const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
-                                                    return found == c.cluster.tasks().end() ||
-                                                           found->second.last == cluster_sim::TaskStatus::stopped;
-                                                  });
-                                                },
-                                                [this] { stop_signal_.raise(); }});
+  admin_ = std::make_unique<Admin>(
+      Admin::Parts{[this] { return status(); },
+                   [this](const std::string& task, const std::string& container) {
+                     return runtime_->log_path(runtime::TaskId{task}, container);
+                   },
+                   [this](const std::string& task) {
+                     return plane_->read([&](const control::Control& c) {
+                       const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
+                       return found == c.cluster.tasks().end() || found->second.last == cluster_sim::TaskStatus::stopped;
+                     });
+                   },
+                   [this] { stop_signal_.raise(); }, [this](const http::Request& r) { return handle_fs(*host_mounts_, r); }});
   const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
   const auto front_door = [this, loopback](const http::Request& request) {
     return dispatcher_->handle(loopback ? as_if_by_tls(request) : request);
@@ -270,6 +281,9 @@ void Daemon::start_timers() {
       for (const auto& name : groups) c.cluster.reconcile_group(c.now, c.random, name);
     });
   });
+  timers_->every(10s, [this] { host_mounts_->expire(); });
+  // What policies say may change with the time of day.
+  slow_timers_->every(60s, [this] { refresh_rights(); });
   slow_timers_->every(60s, [this] { services::efs::measure_sizes(*efs_); });
 }
 

@@ -117,10 +117,9 @@ void TaskLife::refresh_rights() {
 
 void TaskLife::refresh_rights(const cluster_sim::TaskId& task) {
   for (const auto& [mount, grant] : parts_.launcher.grants_for(task)) {
-    if (!grant.mount) {
-      log::warning("mount revoked", {{"mount", mount.str()}, {"why", grant.denial}});
-      parts_.share.detach(mount);
-    } else if (auto changed = parts_.share.set_rights(mount, grant.rights); !changed && changed.error().code != Code::not_found) {
+    if (!grant.mount) log::warning("mount revoked", {{"mount", mount.str()}, {"why", grant.denial}});
+    const fuse::Rights rights = grant.mount ? grant.rights : fuse::Rights{.mount = false};
+    if (auto changed = parts_.share.set_rights(mount, rights); !changed && changed.error().code != Code::not_found) {
       log::warning("rights of a mount could not be changed", {{"mount", mount.str()}, {"error", changed.error().message}});
     }
   }

@@ -12,28 +12,36 @@ namespace {
 using credentials::AccessRequest;
 using credentials::Decision;
 
-// ECS's text for a mount helper that failed; what stands behind it is Berth's own.
-std::unexpected<Error> efs_utils_failure(Code kind, std::string_view standard_error, int exit_code,
-                                         std::string_view explanation) {
-  return fail(kind,
-              "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: {} : "
-              "unsuccessful EFS utils command execution; code: {} (berth: {})",
-              standard_error, exit_code, explanation);
-}
+using Judgement = std::expected<fuse::MountSpec, MountRefusal>;
 
-std::unexpected<Error> access_denied(std::string_view explanation) {
-  return efs_utils_failure(Code::permission_denied, "b'mount.nfs4: access denied by server while mounting 127.0.0.1:/'", 32,
-                           explanation);
+std::unexpected<MountRefusal> access_denied(std::string explanation) {
+  return std::unexpected(MountRefusal{.code = Code::permission_denied,
+                                      .standard_error = "b'mount.nfs4: access denied by server while mounting 127.0.0.1:/'",
+                                      .exit_code = 32,
+                                      .explanation = std::move(explanation)});
 }
 
 // A name of a file system resolves only where a mount target answers for it.
-std::unexpected<Error> not_resolved(const std::string& file_system, const std::string& region, std::string_view explanation) {
-  const auto standard_error = fmt::format(
-      "Failed to resolve \"{}.efs.{}.amazonaws.com\" - check that your file system ID is correct, and ensure that the VPC has an "
-      "EFS "
-      "mount target for this file system ID. See https://docs.aws.amazon.com/console/efs/mount-dns-name for more detail.",
-      file_system, region);
-  return efs_utils_failure(Code::not_found, standard_error, 1, explanation);
+std::unexpected<MountRefusal> not_resolved(const std::string& file_system, const std::string& region, std::string explanation) {
+  return std::unexpected(MountRefusal{
+      .code = Code::not_found,
+      .standard_error =
+          fmt::format("Failed to resolve \"{}.efs.{}.amazonaws.com\" - check that your file system ID is correct, and ensure "
+                      "that the VPC has an EFS mount target for this file system ID. See "
+                      "https://docs.aws.amazon.com/console/efs/mount-dns-name for more detail.",
+                      file_system, region),
+      .exit_code = 1,
+      .explanation = std::move(explanation)});
+}
+
+// The mount helper tries three times; Berth knows at once how that ends.
+std::unexpected<MountRefusal> timed_out(std::string explanation) {
+  return std::unexpected(MountRefusal{
+      .code = Code::unavailable,
+      .standard_error = "Mount attempt 1/3 failed due to timeout after 15 sec, wait 0 sec before next attempt. Mount attempt 2/3 "
+                        "failed due to timeout after 15 sec, wait 0 sec before next attempt. b'mount.nfs4: Connection timed out'",
+      .exit_code = 32,
+      .explanation = std::move(explanation)});
 }
 
 // Without IAM authorization nobody signs. With it the task role's session does.
@@ -62,11 +70,7 @@ AccessRequest client_request(const credentials::Identities& identities, const fu
   return request;
 }
 
-std::string explain_denial(const AccessRequest& request, const Decision& decision, const EfsVolume& volume,
-                           const MountClient& client) {
-  if (request.principal.kind != credentials::Principal::Kind::anonymous)
-    return fmt::format("volume `{}`: {}; the task role is asked, not the execution role", volume.name,
-                       credentials::denial_message(request, decision));
+std::string explain_anonymous_denial(const AccessRequest& request, const EfsVolume& volume, const MountClient& client) {
   if (!volume.iam)
     return fmt::format(
         "volume `{}` mounts without IAM authorization, and the file system policy of {} does not allow {} to everyone; "
@@ -76,6 +80,32 @@ std::string explain_denial(const AccessRequest& request, const Decision& decisio
       "volume `{}` asks for IAM authorization, but {}; the file system policy of {} does not allow {} to everyone", volume.name,
       client.role_arn.empty() ? "the task has no task role" : "the task role `" + client.role_arn + "` does not exist",
       request.resource, request.action);
+}
+
+// Which statement said no, or which one would have said yes.
+std::string explain_statement(const AccessRequest& request, const Decision& decision, const MountClient& client) {
+  if (decision.reason == Decision::Reason::explicitly_denied && !decision.determining.empty()) {
+    const auto& by = decision.determining.front();
+    return fmt::format("denied by statement {} of the {}",
+                       by.sid.empty() ? fmt::format("{}", by.index + 1) : fmt::format("`{}`", by.sid), by.policy);
+  }
+  return fmt::format(R"(missing: {{"Effect": "Allow", "Action": "{}", "Resource": "{}"}} in a policy of role {})", request.action,
+                     request.resource, client.role_arn);
+}
+
+std::string explain_denial(const credentials::Identities& identities, const AccessRequest& request, const Decision& decision,
+                           const EfsVolume& volume, const MountClient& client) {
+  if (request.principal.kind == credentials::Principal::Kind::anonymous) return explain_anonymous_denial(request, volume, client);
+  std::string text = fmt::format("volume `{}`: {}; {}; the task role is asked, not the execution role", volume.name,
+                                 credentials::denial_message(request, decision), explain_statement(request, decision, client));
+  if (client.execution_role_arn.empty() || client.execution_role_arn == client.role_arn) return text;
+  if (const auto* role = identities.find_role_by_arn(client.execution_role_arn)) {
+    AccessRequest as_execution_role = request;
+    as_execution_role.principal = credentials::role_session(identities, *role, client.task);
+    if (credentials::authorize(identities, as_execution_role).allowed())
+      text += fmt::format(" (which is {} and would be allowed)", client.execution_role_arn);
+  }
+  return text;
 }
 
 std::uint64_t fnv1a(std::string_view text) {
@@ -97,7 +127,7 @@ Grant decide_grant(const credentials::Identities& identities, const fuse::FileSy
   const auto mount = decide("elasticfilesystem:ClientMount");
   grant.mount = mount.allowed();
   if (!grant.mount) {
-    grant.denial = explain_denial(request, mount, volume, client);
+    grant.denial = explain_denial(identities, request, mount, volume, client);
     return grant;
   }
   grant.rights.write = decide("elasticfilesystem:ClientWrite").allowed();
@@ -105,9 +135,34 @@ Grant decide_grant(const credentials::Identities& identities, const fuse::FileSy
   return grant;
 }
 
-Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
-                                     const EfsVolume& volume, const MountClient& client, const std::string& region,
-                                     const std::string& backing_parent) {
+std::string MountRefusal::stopped_reason() const {
+  return fmt::format(
+      "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: {} : unsuccessful EFS "
+      "utils "
+      "command execution; code: {} (berth: {})",
+      standard_error, exit_code, explanation);
+}
+
+MountRefusal missing_root(const EfsVolume& volume, const fuse::MountSpec& spec, const std::string& region) {
+  if (!volume.access_point.empty())
+    return access_denied(fmt::format("access point `{}` starts at `{}`, which does not exist, and has no CreationInfo to make it "
+                                     "with",
+                                     volume.access_point, spec.root))
+        .error();
+  const auto server =
+      volume.transit_encryption ? std::string("127.0.0.1") : fmt::format("{}.efs.{}.amazonaws.com", volume.file_system, region);
+  return {
+      .code = Code::not_found,
+      .standard_error = fmt::format("b'mount.nfs4: mounting {}:{} failed, reason given by server: No such file or directory'",
+                                    server, spec.root),
+      .exit_code = 32,
+      .explanation = fmt::format("rootDirectory `{}` of volume `{}` does not exist in {}; without an access point nothing makes "
+                                 "it",
+                                 spec.root, volume.name, volume.file_system)};
+}
+
+Judgement judge_mount(const fuse::Catalog& catalog, const credentials::Identities& identities, const EfsVolume& volume,
+                      const MountClient& client, const std::string& region, const std::string& backing_parent) {
   const auto* file_system = catalog.find(fuse::FileSystemId(volume.file_system));
   if (file_system == nullptr || file_system->life_cycle != fuse::LifeCycle::available)
     return not_resolved(volume.file_system, region, fmt::format("there is no available file system `{}`", volume.file_system));
@@ -116,6 +171,7 @@ Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credent
     return not_resolved(volume.file_system, region,
                         fmt::format("`{}` has no mount target in zone {} of VPC {}, where the task is", volume.file_system,
                                     client.zone, client.vpc));
+  if (const auto closed = client.closed.find(volume.file_system); closed != client.closed.end()) return timed_out(closed->second);
 
   const fuse::AccessPointRecord* access_point = nullptr;
   if (!volume.access_point.empty()) {
@@ -136,6 +192,14 @@ Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credent
   }
   spec.rights = grant.rights;
   return spec;
+}
+
+Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
+                                     const EfsVolume& volume, const MountClient& client, const std::string& region,
+                                     const std::string& backing_parent) {
+  auto judged = judge_mount(catalog, identities, volume, client, region, backing_parent);
+  if (!judged) return fail(judged.error().code, "{}", judged.error().stopped_reason());
+  return std::move(*judged);
 }
 
 fuse::MountId mount_id(const std::string& task, const std::string& volume) {

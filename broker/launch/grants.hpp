@@ -7,6 +7,8 @@
 // https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
 #pragma once
 
+#include <expected>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -34,6 +36,10 @@ struct MountClient {
   std::string role_arn;  // the task role; empty: none
   std::string zone, vpc;
   TimePoint now{};
+  // EFS never asks this one; only named where it has the right that the task role lacks.
+  std::string execution_role_arn;
+  // Of a file system's mount target that security groups close to the client: why.
+  std::map<std::string, std::string> closed;
 };
 
 struct Grant {
@@ -45,7 +51,24 @@ struct Grant {
 Grant decide_grant(const credentials::Identities& identities, const fuse::FileSystemRecord& file_system,
                    const fuse::AccessPointRecord* access_point, const EfsVolume& volume, const MountClient& client);
 
-// The mount that the share is to make. An Error's message is ECS's stoppedReason, with Berth's own explanation behind it.
+// A mount that EFS refuses: what the mount helper writes and exits with, and Berth's own explanation.
+struct MountRefusal {
+  Code code = Code::permission_denied;
+  std::string standard_error;
+  int exit_code = 0;
+  std::string explanation;
+  // ECS's stoppedReason, with the explanation behind it.
+  std::string stopped_reason() const;
+};
+
+// The mount that the share is to make.
+std::expected<fuse::MountSpec, MountRefusal> judge_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
+                                                         const EfsVolume& volume, const MountClient& client,
+                                                         const std::string& region, const std::string& backing_parent);
+// What the root directory's absence is to the client, once the share has looked for it.
+MountRefusal missing_root(const EfsVolume& volume, const fuse::MountSpec& spec, const std::string& region);
+
+// The same as judge_mount(); an Error's message is the stopped reason.
 Result<fuse::MountSpec> decide_mount(const fuse::Catalog& catalog, const credentials::Identities& identities,
                                      const EfsVolume& volume, const MountClient& client, const std::string& region,
                                      const std::string& backing_parent);

@@ -10,6 +10,7 @@
 #include "broker/control/task_endpoint.hpp"
 #include "broker/launch/containers.hpp"
 #include "broker/launch/environment.hpp"
+#include "broker/launch/nfs_reach.hpp"
 #include "credentials/sts/assume_role.hpp"
 
 namespace berth::launch {
@@ -70,6 +71,40 @@ Result<Snapshot> take_snapshot(control::ControlPlane& plane, const cluster_sim::
     read_network(c, snapshot);
     return snapshot;
   });
+}
+
+// The interface from which the task mounts: its own, or its instance's.
+const cluster_sim::Interface* client_interface(const Control& c, const cluster_sim::Task& task) {
+  if (task.interface) {
+    const auto found = c.cluster.interfaces().find(*task.interface);
+    return found == c.cluster.interfaces().end() ? nullptr : &found->second;
+  }
+  if (!task.container_instance) return nullptr;
+  const auto instance = c.cluster.container_instances().find(*task.container_instance);
+  if (instance == c.cluster.container_instances().end()) return nullptr;
+  const auto owner = "instance/" + instance->second.ec2_instance.str();
+  const auto found =
+      std::ranges::find_if(c.cluster.interfaces(), [&](const auto& interface) { return interface.second.owner == owner; });
+  return found == c.cluster.interfaces().end() ? nullptr : &found->second;
+}
+
+// The volumes whose mount target in the task's zone is closed to it, with the reason.
+std::map<std::string, std::string> closed_targets(const Control& c, const cluster_sim::Task& task,
+                                                  const std::vector<EfsVolume>& volumes) {
+  std::map<std::string, std::string> closed;
+  const auto* own = client_interface(c, task);
+  for (const auto& volume : volumes) {
+    const auto* record = c.catalog.mount_target_in(fuse::FileSystemId(volume.file_system), task.zone);
+    if (own == nullptr || record == nullptr) continue;
+    const auto target = c.cluster.interfaces().find(cluster_sim::InterfaceId(record->interface));
+    if (target == c.cluster.interfaces().end()) continue;
+    NfsEnd end{target->second.address, {}};
+    for (const auto& group : record->security_groups) end.security_groups.emplace_back(group);
+    if (end.security_groups.empty()) end.security_groups = target->second.security_groups;
+    if (auto why = why_nfs_is_closed(c.cluster.security_groups(), {own->address, own->security_groups}, end); !why.empty())
+      closed[volume.file_system] = std::move(why);
+  }
+  return closed;
 }
 
 // The records of the catalog that the volumes name.
@@ -147,18 +182,28 @@ Result<> check_role(const Snapshot& snapshot, const std::string& role_arn) {
       role_arn, exists ? "its trust policy does not allow sts:AssumeRole to ecs-tasks.amazonaws.com" : "there is no such role");
 }
 
-MountClient client_of(const Snapshot& snapshot, const std::string& role_arn) {
-  return {
-      .task = snapshot.task.id.str(), .role_arn = role_arn, .zone = snapshot.task.zone, .vpc = snapshot.vpc, .now = snapshot.now};
+MountClient client_of(const Snapshot& snapshot, const nlohmann::json& document) {
+  return {.task = snapshot.task.id.str(),
+          .role_arn = document.value("taskRoleArn", std::string()),
+          .zone = snapshot.task.zone,
+          .vpc = snapshot.vpc,
+          .now = snapshot.now,
+          .execution_role_arn = document.value("executionRoleArn", std::string()),
+          .closed = {}};
 }
 
 Result<std::vector<runtime::Volume>> decide_volumes(const control::ControlPlane& plane, const Snapshot& snapshot, Volumes volumes,
-                                                    const std::string& role_arn, const std::string& file_systems) {
-  const auto catalog = plane.read([&](const Control& c) { return excerpt(c.catalog, volumes.efs); });
+                                                    MountClient client, const std::string& file_systems) {
+  const auto catalog = plane.read([&](const Control& c) {
+    client.closed = closed_targets(c, snapshot.task, volumes.efs);
+    return excerpt(c.catalog, volumes.efs);
+  });
   for (const auto& volume : volumes.efs) {
-    auto spec = decide_mount(catalog, *snapshot.identities, volume, client_of(snapshot, role_arn), plane.region(), file_systems);
+    auto spec = decide_mount(catalog, *snapshot.identities, volume, client, plane.region(), file_systems);
     if (!spec) return fail(spec.error());
-    volumes.ready.push_back({.name = volume.name, .kind = runtime::Volume::Kind::efs, .share = std::move(*spec)});
+    auto missing = missing_root(volume, *spec, plane.region()).stopped_reason();
+    volumes.ready.push_back(
+        {.name = volume.name, .kind = runtime::Volume::Kind::efs, .share = std::move(*spec), .root_missing = std::move(missing)});
   }
   return std::move(volumes.ready);
 }
@@ -204,7 +249,7 @@ Result<runtime::TaskLaunch> Launcher::prepare(const cluster_sim::TaskId& id) {
 
   auto volumes = read_volumes(definition);
   if (!volumes) return fail(volumes.error());
-  auto decided = decide_volumes(plane_, *snapshot, std::move(*volumes), role_arn, options_.file_systems);
+  auto decided = decide_volumes(plane_, *snapshot, std::move(*volumes), client_of(*snapshot, document), options_.file_systems);
   if (!decided) return fail(decided.error());
   launch.volumes = std::move(*decided);
 
@@ -245,7 +290,7 @@ std::vector<Launcher::MountGrant> Launcher::grants_for(const cluster_sim::TaskId
   auto volumes = read_volumes(definition);
   if (!volumes) return grants;
   const auto catalog = plane_.read([&](const Control& c) { return excerpt(c.catalog, volumes->efs); });
-  const auto client = client_of(*snapshot, document.value("taskRoleArn", std::string()));
+  const auto client = client_of(*snapshot, document);
   for (const auto& volume : volumes->efs) {
     const auto spec = decide_mount(catalog, *snapshot->identities, volume, client, plane_.region(), options_.file_systems);
     Grant grant;

@@ -27,7 +27,7 @@ class Launcher {
   Result<runtime::TaskLaunch> prepare(const cluster_sim::TaskId& task);
 
   // What each EFS mount of the task may do by the policies of now: call it again for the live tasks when identities or the
-  // catalog have changed. `mount` false: the mount may be there no longer (Share::detach).
+  // catalog have changed. `mount` false: the mount may do nothing (any more).
   struct MountGrant {
     fuse::MountId mount;
     Grant grant;

@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "broker/runtime/files.hpp"
 #include "broker/runtime/oci_config.hpp"
 #include "broker/runtime/user.hpp"
@@ -35,21 +37,21 @@ Result<std::vector<BindMount>> task_files(const std::string& bundle, const TaskL
   for (const auto& [name, text] : files) {
     const std::string path = bundle + "/" + name;
     if (auto written = write_file(path, text); !written) return fail(written.error());
-    binds.push_back({path, std::string("/etc/") + name, false});
+    binds.push_back({path, std::string("/etc/") + name});
   }
   return binds;
 }
 
-Result<> add_volumes(const Paths& paths, const TaskLaunch& task, const Container& container, std::vector<BindMount>& binds) {
+Result<> add_volumes(const Machine& machine, const TaskLaunch& task, const Container& container, std::vector<BindMount>& binds) {
   for (const MountPoint& mount : container.mount_points) {
-    bool known = false;
-    for (const Volume& volume : task.volumes) known = known || volume.name == mount.volume;
-    if (!known)
+    const auto volume = std::ranges::find(task.volumes, mount.volume, &Volume::name);
+    if (volume == task.volumes.end())
       return fail(Code::invalid_argument, "{}: mount point names volume `{}`, which the task doesn't have", kCannotCreate,
                   mount.volume);
     if (!mount.container_path.starts_with('/'))
       return fail(Code::invalid_argument, "{}: mount point `{}` is not absolute", kCannotCreate, mount.container_path);
-    binds.push_back({paths.volume(task.id, mount.volume), mount.container_path, mount.read_only});
+    binds.push_back(
+        {machine.volumes.source(task, *volume), mount.container_path, mount.read_only, volume->kind != Volume::Kind::efs});
   }
   return {};
 }
@@ -85,7 +87,7 @@ Result<> make_bundle(const Machine& machine, const TaskLaunch& task, const Conta
   auto files = task_files(bundle, task, spec.hostname);
   if (!files) return fail(files.error());
   spec.binds = std::move(*files);
-  if (auto added = add_volumes(machine.paths, task, container, spec.binds); !added) return added;
+  if (auto added = add_volumes(machine, task, container, spec.binds); !added) return added;
   if (container.init) {
     if (machine.init_program.empty())
       return fail(Code::unavailable, "{}: initProcessEnabled needs docker-init, catatonit or tini-static on this machine",

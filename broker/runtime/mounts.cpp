@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "broker/base/unique_fd.hpp"
 #include "broker/runtime/files.hpp"
 
 namespace berth::runtime {
@@ -61,6 +62,13 @@ Result<> mount_at(const char* source, const std::string& target, const char* typ
 Result<> place_mount(int mount, const std::string& target) {
   if (::move_mount(mount, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
   return fail_errno(errno, "move_mount to `" + target + "`");
+}
+
+bool clones_detached_mounts() {
+  const UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
+  if (!context || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return false;
+  const UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+  return UniqueFd(::open_tree(mount.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)).get() >= 0;
 }
 
 void detach_mount(const std::string& target) noexcept {

@@ -25,6 +25,8 @@ Result<> mount_at(const char* source, const std::string& target, const char* typ
                   const std::string& data = {});
 // Places a detached mount (fsmount's or open_tree's descriptor).
 Result<> place_mount(int mount, const std::string& target);
+// Whether this kernel makes places of a mount that stands nowhere: since 6.15.
+bool clones_detached_mounts();
 // Takes a mount away at once; what is not a mount is fine. Does not look into it.
 void detach_mount(const std::string& target) noexcept;
 // Is a network namespace bound here, in this mount namespace?

@@ -40,11 +40,12 @@ json mounts(const BundleSpec& spec) {
        {"source", "shm"},
        {"options", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}}},
   });
-  for (const BindMount& bind : spec.binds)
-    list.push_back({{"destination", bind.destination},
-                    {"type", "bind"},
-                    {"source", bind.source},
-                    {"options", {"rbind", bind.read_only ? "ro" : "rw", "rprivate"}}});
+  for (const BindMount& bind : spec.binds) {
+    json options{"rbind", bind.read_only ? "ro" : "rw", "rprivate"};
+    // Said again here: OCI runtimes set the flags of a bind anew, and what they aren't told of is lost.
+    if (!bind.devices) options.push_back("nodev");
+    list.push_back({{"destination", bind.destination}, {"type", "bind"}, {"source", bind.source}, {"options", options}});
+  }
   return list;
 }
 

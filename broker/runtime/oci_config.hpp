@@ -16,6 +16,7 @@ namespace berth::runtime {
 struct BindMount {
   std::string source, destination;
   bool read_only = false;
+  bool devices = true;  // whether device nodes in it are devices
 };
 
 struct BundleSpec {

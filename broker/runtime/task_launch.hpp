@@ -43,6 +43,7 @@ struct Volume {
   std::string name;
   Kind kind = Kind::scratch;
   std::optional<fuse::MountSpec> share;  // efs
+  std::string root_missing;              // efs: why the task can't start where the share finds no root directory; not kept
   std::string host_path;                 // host
 };
 

@@ -12,6 +12,14 @@
 #include "broker/runtime/mounts.hpp"
 
 namespace berth::runtime {
+
+std::string Volumes::source(const TaskLaunch& task, const Volume& volume) const {
+  if (clones_ && volume.kind == Volume::Kind::efs && volume.share)
+    if (const int mount = share_.held(volume.share->id); mount >= 0)
+      return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(mount);
+  return paths_.volume(task.id, volume.name);
+}
+
 Result<> Volumes::prepare(const TaskLaunch& task) {
   for (const Volume& volume : task.volumes) {
     const std::string target = paths_.volume(task.id, volume.name);
@@ -20,7 +28,11 @@ Result<> Volumes::prepare(const TaskLaunch& task) {
       case Volume::Kind::scratch: break;
       case Volume::Kind::efs: {
         if (!volume.share) return fail(Code::invalid_argument, "volume `{}` names no file system", volume.name);
-        if (auto mounted = mount_share(*volume.share, target); !mounted)
+        auto mounted = mount_share(*volume.share, target);
+        if (!mounted && mounted.error().code == Code::not_found && mounted.error().errno_value == 0 &&
+            !volume.root_missing.empty())
+          return fail(Code::not_found, "{}", volume.root_missing);
+        if (!mounted)
           return fail(
               mounted.error().within("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes"));
         break;
@@ -36,8 +48,11 @@ Result<> Volumes::prepare(const TaskLaunch& task) {
 }
 
 Result<> Volumes::mount_share(const fuse::MountSpec& spec, const std::string& target) {
-  auto mount = share_.mount(spec);
+  fuse::MountSpec held = spec;
+  held.held = true;
+  auto mount = share_.mount(held);
   if (!mount) return fail(mount.error());
+  if (clones_) return {};
   return place_mount(mount->get(), target);
 }
 

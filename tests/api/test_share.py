@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from berth import Cluster, allow, wait_until
+from berth import WAITING, Cluster, allow, wait_until
 
 SHELL = ["sh", "-c"]
 ENCRYPTED_ONLY = json.dumps({"Version": "2012-10-17", "Statement": [
@@ -115,6 +115,114 @@ def test_a_task_can_not_leave_its_access_point(cluster):
     assert "secret" not in output and "other" not in output.split(), output
 
 
+def test_a_policy_change_acts_on_a_running_task_and_on_its_open_files(cluster, name):
+    file_system = cluster.file_system(policy_document=ENCRYPTED_ONLY)
+    arn = file_system["FileSystemArn"]
+    rights = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", "elasticfilesystem:ClientRootAccess"]
+    role = cluster.role(name, allow(rights, arn))
+    # Says what a write to a file opened long ago gives, and a read of one opened now, whenever that changes.
+    script = """
+import errno, os, time
+def outcome(function):
+    try: function()
+    except OSError as error: return errno.errorcode[error.errno]
+    return "ok"
+def fresh():
+    with open("/data/file") as file: file.read()
+old, said = os.open("/data/file", os.O_RDWR | os.O_CREAT), None
+while True:
+    now = outcome(lambda: os.pwrite(old, b"x", 0)), outcome(fresh)
+    if now != said: print(*now, flush=True)
+    said = now
+    time.sleep(0.02)
+"""
+    task = cluster.start(cluster.define(name, ["python3", "-c", script], volume=volume(file_system, iam=True), role=role))
+    cluster.running(task)
+
+    def says(*last):
+        wait_until(lambda: cluster.berth.logs(task).splitlines()[-1:] == [" ".join(last)])
+
+    def put(actions):
+        cluster.iam.put_role_policy(RoleName=name, PolicyName="test", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow(actions, arn)]}))
+    says("ok", "ok")
+    passthrough = cluster.berth.status()["share"] == "with kernel passthrough"
+    put(rights[0])
+    says("EIO" if passthrough else "EROFS", "ok")
+    put("s3:GetObject")
+    says("EIO" if passthrough else "EACCES", "EACCES")
+    put(rights)
+    says("EIO" if passthrough else "ok", "ok")
+    cluster.iam.delete_role_policy(RoleName=name, PolicyName="test")
+    cluster.iam.delete_role(RoleName=name)
+    says("EIO" if passthrough else "EACCES", "EACCES")
+    cluster.ecs.stop_task(cluster=cluster.name, task=task)
+
+
+def test_a_closed_security_group_stops_the_task_as_a_mount_that_times_out(cluster, name):
+    file_system = cluster.file_system(zones=[])
+    ec2 = cluster.berth.client("ec2")
+    subnet = cluster.subnets[cluster.zones[0]]
+    vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName=name, Description="nfs", VpcId=vpc)["GroupId"]
+    cluster.efs.create_mount_target(FileSystemId=file_system["FileSystemId"], SubnetId=subnet, SecurityGroups=[group])
+    code, _, task = cluster.run(name, ["true"], volume=volume(file_system))
+    assert code is None
+    assert task["stoppedReason"].startswith("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: Mount attempt 1/3")
+    assert group in task["stoppedReason"] and "2049" in task["stoppedReason"]
+    ec2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=2049, ToPort=2049, CidrIp="0.0.0.0/0")
+    assert cluster.run(name, ["true"], volume=volume(file_system))[0] == 0
+
+
+def test_a_root_directory_that_is_missing_reads_as_in_the_cloud(cluster, name):
+    file_system = cluster.file_system()
+    configuration, path = volume(file_system)
+    code, _, task = cluster.run(name, ["true"], volume=({**configuration, "rootDirectory": "/none"}, path))
+    assert code is None
+    assert "mounting 127.0.0.1:/none failed, reason given by server: No such file or directory" in task["stoppedReason"]
+    point = access_point(cluster, file_system, path="/none", creation=False)["AccessPointId"]
+    _, _, task = cluster.run(name, ["true"], volume=volume(file_system, point))
+    assert "access denied by server while mounting 127.0.0.1:/" in task["stoppedReason"]
+    assert point in task["stoppedReason"] and "CreationInfo" in task["stoppedReason"]
+
+
+def test_neither_devices_nor_handles_open_on_a_share_inside_a_task(cluster, name):
+    script = """
+import ctypes, errno, os, stat
+libc = ctypes.CDLL(None, use_errno=True)
+os.mknod("/data/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+for path in ["/data/null", "/ro/null"]:
+    try: os.open(path, os.O_RDONLY); print("open", path)
+    except OSError as error: print(errno.errorcode[error.errno])
+handle = ctypes.create_string_buffer(136); handle[0] = 128
+if libc.syscall(303, -100, b"/data/null", handle, ctypes.byref(ctypes.c_int()), 0) != 0: handle = ctypes.create_string_buffer(bytes([12, 0, 0, 0, 0x81, 0, 0, 0] + [0] * 12), 136)
+directory = os.open("/data", os.O_RDONLY)
+print(libc.syscall(304, directory, handle, 0), errno.errorcode[ctypes.get_errno()])
+"""
+    more = {"container": {"mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}, {"sourceVolume": "data", "containerPath": "/ro", "readOnly": True}]},
+            "volumes": [{"name": "data", "efsVolumeConfiguration": volume(cluster.file_system())[0]}]}
+    code, output, _ = cluster.run(name, ["python3", "-c", script], **more)
+    assert (code, output.split()) == (0, ["EACCES", "EACCES", "-1", "EPERM"]), output
+
+
+def test_a_working_directory_on_the_volume_is_the_volume(cluster, name):
+    file_system = cluster.file_system()
+    code, output, _ = cluster.run(name, ["sh", "-c", "pwd; echo here > file; cat /data/file"], volume=volume(file_system), container={"workingDirectory": "/data"})
+    assert (code, output.split()) == (0, ["/data", "here"])
+
+
+def test_no_namespace_but_the_tasks_own_shows_its_mounts(cluster, name):
+    file_system = cluster.file_system()
+    task = cluster.start(cluster.define(name, WAITING, volume=volume(file_system)))
+    cluster.running(task)
+    status = cluster.berth.status()
+    for pid in [status["daemon_pid"], status["keeper_pid"], 1]:
+        with open(f"/proc/{pid}/mountinfo") as table:
+            assert task.split("/")[-1] + "/data" not in table.read()
+    cluster.ecs.stop_task(cluster=cluster.name, task=task)
+    cluster.stopped(task)
+    assert not any(m["id"].startswith(task.split("/")[-1]) for m in cluster.berth.status()["mounts"])
+
+
 @pytest.mark.parametrize("program", ["sqlite3", "git", "tar"])
 def test_real_programs_work_on_the_share(cluster, program):
     script = {
@@ -162,6 +270,35 @@ def test_a_task_that_writes_does_not_notice_that_the_daemon_is_killed(own_berth)
     ended = cluster.stopped(task)
     assert own_berth.logs(task).splitlines() == ["ready", "whole"]
     assert ended["containers"][0]["exitCode"] == 0
+
+
+def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task_nor_a_mount(own_berth):
+    cluster = Cluster(own_berth, "starting")
+    file_system = cluster.file_system()
+    point = access_point(cluster, file_system)["AccessPointId"]
+    volumes = [{"name": "data", "efsVolumeConfiguration": volume(file_system)[0]}, {"name": "point", "efsVolumeConfiguration": volume(file_system, point)[0]}]
+    container = {"mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}, {"sourceVolume": "point", "containerPath": "/data/inner", "readOnly": True}]}
+    definition = cluster.define("starting", ["sh", "-c", "trap 'exit 0' TERM; ls /data/inner && touch /data/$HOSTNAME || exit 9; while :; do sleep 0.1; done"],
+                                container=container, volumes=volumes)
+    tasks = []
+    for _ in range(8):
+        tasks.append(cluster.start(definition))
+        os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
+        wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    for task in tasks:
+        found = wait_until(lambda: (lambda t: t if t["lastStatus"] in ("RUNNING", "STOPPED") else None)(cluster.describe(task)), 60)
+        if found["lastStatus"] == "STOPPED":  # its preparation was cut off, and that is what it says
+            assert "Berth was" in found["stoppedReason"], found["stoppedReason"]
+        else:
+            cluster.ecs.stop_task(cluster="starting", task=task)
+            assert cluster.stopped(task)["containers"][0]["exitCode"] == 0
+    wait_until(lambda: not own_berth.status()["mounts"])
+    keeper = own_berth.status()["keeper_pid"]
+
+    def devices():
+        links = [os.readlink(f"/proc/{keeper}/fd/{fd}") for fd in os.listdir(f"/proc/{keeper}/fd") if os.path.islink(f"/proc/{keeper}/fd/{fd}")]
+        return [link for link in links if link == "/dev/fuse"]
+    assert devices() == []
 
 
 def test_every_api_object_is_there_after_the_daemon_was_killed_and_after_a_stop(own_berth):

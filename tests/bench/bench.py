@@ -101,7 +101,8 @@ class Bench:
         """RunTask to RUNNING against the OCI runtime alone on the same root file system and command."""
         bundle = self.bundle()
         definitions = {"RunTask to RUNNING": self.berth.define(SLEEPER, image=str(bundle / "rootfs")),
-                       "RunTask to RUNNING, image host": self.berth.define(SLEEPER)}
+                       "RunTask to RUNNING, image host": self.berth.define(SLEEPER),
+                       "the same with an EFS volume": self.berth.define(SLEEPER, efs=True)}
         times = {}
         for number in range(self.options.rounds * 2):
             times.setdefault(f"bare {self.program} run", []).append(self.bare_start(bundle, f"berth-bench-{os.getpid()}-{number}"))

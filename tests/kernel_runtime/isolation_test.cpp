@@ -146,6 +146,33 @@ TEST_F(RuntimeTest, VolumesOfTheShareAreMountedAndTakenAway) {
   EXPECT_THAT(share_.detached(), Contains("volumes/data"));
 }
 
+TEST_F(RuntimeTest, AMountOfTheShareIsInTheContainerAndInNoOtherNamespace) {
+  const auto own_mounts = [] { return read_file("/proc/self/mountinfo").value_or(""); };
+  TaskLaunch launch =
+      shell_task("within",
+                 "pwd; echo kept > /data/deep/file; cat /data/deep/file; echo x > /read-only/no || echo refused;"
+                 "grep -oE '/(data|read-only) r[wo],[a-z]*' /proc/self/mountinfo; until test -e /gate/go; do sleep 0.02; done");
+  launch.containers[0].working_directory = "/data";
+  launch.containers[0].read_only_root = true;
+  launch.containers[0].mount_points = {
+      {"data", "/data"}, {"data", "/read-only", true}, {"scratch", "/data/deep"}, {"gate", "/gate"}};
+  fuse::MountSpec spec;
+  spec.id = fuse::MountId("within/data");
+  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = spec}, Volume{.name = "scratch"},
+                    Volume{.name = "gate"}};
+  runtime_->launch(launch);
+  reports_.wait_for(launch.id, "running");
+  EXPECT_THAT(own_mounts(), Not(HasSubstr("within/volumes/data")));
+  ASSERT_TRUE(write_file(state_ + "/runtime/tasks/within/volumes/gate/go", ""));
+  reports_.wait_for(launch.id, "stopped");
+  const std::string printed = output(launch.id);
+  EXPECT_THAT(printed, HasSubstr("stdout /data\n"));
+  EXPECT_THAT(printed, HasSubstr("stdout kept"));
+  EXPECT_THAT(printed, HasSubstr("stdout refused"));
+  EXPECT_THAT(printed, HasSubstr("/data rw,nodev"));
+  EXPECT_THAT(printed, HasSubstr("/read-only ro,nodev"));
+}
+
 TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
   share_.failure = "access denied";
   TaskLaunch launch = shell_task("denied", "true");

@@ -37,18 +37,27 @@ const ::testing::Environment* const kEnvironment = ::testing::AddGlobalTestEnvir
 
 }  // namespace
 
-Result<UniqueFd> FakeShare::mount(const fuse::MountSpec&) {
+Result<UniqueFd> FakeShare::mount(const fuse::MountSpec& spec) {
   if (!failure.empty()) return fail(Code::permission_denied, "{}", failure);
   const UniqueFd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
   if (!context || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return fail_errno(errno, "tmpfs");
-  UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+  UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV));
   if (!mount) return fail_errno(errno, "fsmount");
+  const std::lock_guard lock(mutex_);
+  if (spec.held) held_[spec.id] = UniqueFd(::fcntl(mount.get(), F_DUPFD_CLOEXEC, 3));
   return mount;
+}
+
+int FakeShare::held(const fuse::MountId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find(id);
+  return found == held_.end() ? -1 : found->second.get();
 }
 
 void FakeShare::detach(const fuse::MountId& id) {
   const std::lock_guard lock(mutex_);
   detached_.push_back(id.str());
+  held_.erase(id);
 }
 
 std::vector<std::string> FakeShare::detached() const {

@@ -20,6 +20,7 @@ namespace berth::runtime::testing {
 class FakeShare final : public fuse::Share {
  public:
   Result<UniqueFd> mount(const fuse::MountSpec& spec) override;
+  int held(const fuse::MountId& id) const override;
   Result<std::vector<fuse::MountId>> recover() override { return std::vector<fuse::MountId>(); }
   void detach(const fuse::MountId& id) override;
   Result<> set_rights(const fuse::MountId&, fuse::Rights) override { return {}; }
@@ -34,6 +35,7 @@ class FakeShare final : public fuse::Share {
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> detached_;
+  std::map<fuse::MountId, UniqueFd> held_;
 };
 
 // All reports, in order, as text: "started app", "exited app 3", "running", "stopped", "failed: ...".

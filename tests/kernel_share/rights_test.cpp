@@ -133,6 +133,15 @@ TEST_F(RightsOfMounts, AnAccessPointOfRootWithoutRootAccessIsNobody) {
   EXPECT_EQ(output_of("stat -c %u " + backing_ + "/f"), "65534");
 }
 
+TEST_F(RightsOfMounts, ARootDirectoryThatIsThereKeepsItsOwnerAndMode) {
+  ASSERT_EQ(
+      shell("mkdir -m 2711 " + backing_ + "/there && chown 7:8 " + backing_ + "/there && chmod 2711 " + backing_ + "/there"), 0);
+  MountSpec spec{.root = "/there/new", .rights = kAll};
+  spec.creation = CreationInfo{.owner_uid = 5000, .owner_gid = 5001, .permissions = 0750};
+  serve({place("ap", spec)});
+  EXPECT_EQ(output_of("stat -c %u:%g:%a " + backing_ + "/there " + backing_ + "/there/new"), "7:8:2711\n5000:5001:750");
+}
+
 TEST_F(RightsOfMounts, ARootDirectoryThatIsMissingIsNotMadeWithoutCreationInfo) {
   const ServedShare share({place("ap", {.root = "/missing", .rights = kAll})});
   EXPECT_NE(share.error().find("does not exist"), std::string::npos) << share.error();

@@ -106,7 +106,7 @@ std::string answer_command(Share& share, const Clock* clock, const std::string& 
   if (command.starts_with("drop")) return share.detach(MountId(id)), "ok";
   if (command.starts_with("rgt")) {
     const int bits = command[3] - '0';
-    const Rights rights{.write = (bits & 1) != 0, .root_access = (bits & 2) != 0};
+    const Rights rights{.mount = (bits & 4) == 0, .write = (bits & 1) != 0, .root_access = (bits & 2) != 0};
     return share.set_rights(MountId(id), rights) ? "ok" : "no";
   }
   return "what";
@@ -184,7 +184,7 @@ std::string ServedShare::ask(const std::string& command) {
 }
 
 bool ServedShare::set_rights(const MountId& id, Rights rights) {
-  const char bits = static_cast<char>('0' + (rights.write ? 1 : 0) + (rights.root_access ? 2 : 0));
+  const char bits = static_cast<char>('0' + (rights.write ? 1 : 0) + (rights.root_access ? 2 : 0) + (rights.mount ? 0 : 4));
   return ask(std::string("rgt") + bits + id.str()) == "ok";
 }
 

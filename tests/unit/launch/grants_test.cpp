@@ -64,6 +64,30 @@ TEST_F(DecideGrant, ARoleWithoutClientMountIsToldWhichActionIsMissingAndWhoWasAs
   EXPECT_THAT(denied.denial, HasSubstr("the task role is asked, not the execution role"));
 }
 
+TEST_F(DecideGrant, ADenialShowsTheStatementThatWouldHaveHelpedOrTheOneThatDenied) {
+  make_role("outsider", {"s3:GetObject"});
+  EXPECT_THAT(grant("outsider").denial,
+              HasSubstr(R"(missing: {"Effect": "Allow", "Action": "elasticfilesystem:ClientMount", "Resource": ")" +
+                        TaskWorld::file_system_arn() + R"("} in a policy of role arn:aws:iam::123456789012:role/outsider)"));
+  make_role("writer", {kMount});
+  file_system.policy = R"({"Version":"2012-10-17","Statement":[{"Sid":"Closed","Effect":"Deny","Principal":{"AWS":"*"},
+      "Action":"elasticfilesystem:*","Resource":"*"}]})";
+  EXPECT_THAT(grant("writer").denial, HasSubstr("denied by statement `Closed` of the file system policy"));
+}
+
+TEST_F(DecideGrant, AnExecutionRoleThatHasTheRightIsNamedButNotAsked) {
+  make_role("outsider", {"s3:GetObject"});
+  make_role("execution", {kMount});
+  const MountClient client{.task = "0123",
+                           .role_arn = TaskWorld::role_arn("outsider"),
+                           .zone = "us-east-1a",
+                           .execution_role_arn = TaskWorld::role_arn("execution")};
+  const auto denied = decide_grant(identities, file_system, nullptr, volume, client);
+  EXPECT_FALSE(denied.mount);
+  EXPECT_THAT(denied.denial,
+              HasSubstr("not the execution role (which is arn:aws:iam::123456789012:role/execution and would be allowed)"));
+}
+
 TEST_F(DecideGrant, WriteWithoutMountIsNothing) {
   make_role("writer", {kWrite});
   EXPECT_FALSE(grant().mount);
@@ -191,6 +215,28 @@ TEST_F(DecideMount, WithoutAMountTargetInTheZoneTheNameDoesNotResolve) {
   client.zone = "us-east-1a";
   client.vpc = "vpc-2";
   EXPECT_FALSE(mount()) << "the mount target is in another VPC";
+}
+
+TEST_F(DecideMount, AClosedSecurityGroupIsATimeout) {
+  client.closed["fs-1"] = "no rule for port 2049";
+  const auto closed = mount();
+  ASSERT_FALSE(closed);
+  EXPECT_THAT(closed.error().message, StartsWith("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS "
+                                                 "volumes: stderr: Mount attempt 1/3 failed due to timeout after 15 sec"));
+  EXPECT_THAT(closed.error().message, HasSubstr("(berth: no rule for port 2049)"));
+}
+
+TEST_F(DecideMount, AMissingRootReadsAsTheMountHelperWritesIt) {
+  const fuse::MountSpec spec{.root = "/service"};
+  const auto through_point = missing_root(volume, spec, "us-east-1").stopped_reason();
+  EXPECT_THAT(through_point, HasSubstr("access denied by server while mounting 127.0.0.1:/"));
+  EXPECT_THAT(through_point, HasSubstr("access point `fsap-1` starts at `/service`, which does not exist"));
+  volume.access_point.clear();
+  EXPECT_THAT(missing_root(volume, spec, "us-east-1").stopped_reason(),
+              HasSubstr("b'mount.nfs4: mounting 127.0.0.1:/service failed, reason given by server: No such file or directory'"));
+  volume.transit_encryption = false;
+  EXPECT_THAT(missing_root(volume, spec, "us-east-1").stopped_reason(),
+              HasSubstr("mounting fs-1.efs.us-east-1.amazonaws.com:/service"));
 }
 
 TEST_F(DecideMount, AnAccessPointMustBeThereAndOfThatFileSystem) {
