@@ -59,7 +59,7 @@ struct JournalRecord {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455234;  // "BER4"
+  static constexpr std::uint32_t kMagic = 0x42455235;  // "BER5"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
   static constexpr std::size_t kInterruptedMax = 64;
