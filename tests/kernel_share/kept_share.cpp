@@ -1,23 +1,60 @@
 #include "tests/kernel_share/kept_share.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <new>
 #include <set>
 #include <utility>
 
 #include "tests/support/shared_survival.hpp"
 
 namespace berth::fuse::test {
+namespace {
+
+// Seen by the test, the keeper and every daemon.
+struct TrapMemory {
+  std::atomic<KeptShare::Trap> trap;
+  Moment moment;
+  std::uint32_t opcode;
+  int error;
+  int control;  // the daemon's
+};
+TrapMemory* trap_memory = nullptr;
+
+int spring(Moment moment, std::uint32_t opcode) {
+  TrapMemory& memory = *trap_memory;
+  if (memory.moment != moment || memory.opcode != opcode) return 0;
+  switch (memory.trap.exchange(KeptShare::Trap::none)) {
+    case KeptShare::Trap::die:
+      kill(getpid(), SIGKILL);
+      while (true) pause();
+    case KeptShare::Trap::stop:
+      send(memory.control, "stopped", 7, 0);
+      while (true) pause();
+    case KeptShare::Trap::fail: return memory.error;
+    default: return 0;
+  }
+}
+
+}  // namespace
 
 KeptShare::KeptShare(std::vector<Place> places, Share::Options options) : places_(std::move(places)), options_(options) {
+  void* memory = mmap(nullptr, sizeof(TrapMemory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) std::abort();
+  trap_memory = new (memory) TrapMemory{};
+  options_.fault = spring;
   for (const Place& place : places_) ::mkdir(place.path.c_str(), 0755);
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) std::abort();
@@ -42,6 +79,15 @@ std::string KeptShare::kill_daemon() {
   return hear();
 }
 
+void KeptShare::set_trap(Trap trap, Moment moment, std::uint32_t opcode, int error) {
+  trap_memory->moment = moment;
+  trap_memory->opcode = opcode;
+  trap_memory->error = error;
+  trap_memory->trap = trap;
+}
+
+bool KeptShare::trap_is_set() const { return trap_memory->trap != Trap::none; }
+
 std::string KeptShare::hear() {
   std::array<char, 256> buffer{};
   const ssize_t size = recv(control_.get(), buffer.data(), buffer.size(), 0);
@@ -50,13 +96,17 @@ std::string KeptShare::hear() {
 
 void KeptShare::keep(int control) {
   berth::test::SharedSurvival survival;
+  trap_memory->control = control;
   std::set<int> own;
   for (int fd = 0; fd <= control; ++fd) own.insert(fd);
   while (true) {
     const auto daemon = static_cast<pid_t>(syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
     if (daemon == 0) serve(survival, control);
+    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, daemon, 0)));
+    std::array<pollfd, 2> events{{{process.get(), POLLIN, 0}, {control, POLLIN, 0}}};
+    poll(events.data(), events.size(), -1);
     std::array<char, 16> command{};
-    const ssize_t size = recv(control, command.data(), command.size(), 0);
+    const ssize_t size = events[1].revents == 0 ? 1 : recv(control, command.data(), command.size(), 0);
     kill(daemon, SIGKILL);
     waitpid(daemon, nullptr, 0);
     if (size <= 0) _exit(0);  // the table goes with us, and with it the connections

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,18 @@ class KeptShare {
   // Kills the daemon; what the next one says when it serves: "recovered <number of mounts>".
   std::string kill_daemon();
 
- private:
+  // The next request of this operation (FUSE's number) that comes to `moment` does this, once.
+  enum class Trap : std::uint32_t {
+    none,
+    die,   // the daemon dies; hear() then gives what the next one says
+    stop,  // the request stays there; hear() gives "stopped"; kill_daemon() goes on
+    fail,  // with `error`, where the moment can
+  };
+  void set_trap(Trap trap, Moment moment, std::uint32_t opcode, int error = 0);
+  bool trap_is_set() const;
   std::string hear();
+
+ private:
   [[noreturn]] void keep(int control);
   [[noreturn]] void serve(Survival& survival, int control);
   std::string start(Share& share, const Survival& survival);
