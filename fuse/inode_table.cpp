@@ -78,6 +78,7 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
   nodes_.grow_to(slots_.size());
   if (slots_.size() == 0 || slots_.at(0)->lookups == 0) return fail(Code::internal, "inode table has no root");
   undo_count();
+  if (auto opened = open_mount_point(); !opened) return opened;
   for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
     InodeRecord& record = *slots_.at(slot);
     drop_lost(record);
@@ -87,11 +88,18 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
       continue;
     }
     const InodeKey key{record.device, record.number};
-    index_[key] = slot;
+    const auto [at, fresh] = index_.try_emplace(key, slot);
+    if (!fresh && !opens(*slots_.at(at->second))) at->second = slot;  // one of them was deleted, and its number used again
     nodes_.at(slot) = &coherence_.know(key, mount_, ino_of(slot, record));
     ++used_;
   }
-  return open_mount_point();
+  return {};
+}
+
+bool InodeTable::opens(const InodeRecord& record) const {
+  if (record.held != 0) return true;
+  KernelHandle handle{record.handle_size, record.handle_type, record.handle};
+  return static_cast<bool>(UniqueFd(open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC)));
 }
 
 // What the dead daemon was about to count did not happen: it will be done again.

@@ -108,6 +108,7 @@ class InodeTable {
   void end_count();
   void retained(Ino ino);
   void undo_count();
+  bool opens(const InodeRecord& record) const;
   void drop_lost(InodeRecord& record);
 
   Survival& survival_;

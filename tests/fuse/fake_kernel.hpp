@@ -71,7 +71,10 @@ class FakeKernel {
     if (!resumed) return fail(resumed.error());
     mount_ = std::move(*resumed);
     if (!again.empty() && send(kernel_.get(), again.data(), again.size(), MSG_NOSIGNAL) < 0) return fail_errno(errno, "send");
-    return finish_interrupted(common_, {mount_}, true);
+    auto unserved = finish_interrupted(common_, {mount_}, true);
+    if (!unserved) return fail(unserved.error());
+    for (Unserved& one : *unserved) one.mount->serve(one.request, 0);
+    return {};
   }
 
   // What the daemon has said by itself since: replies and notifications, not parsed.

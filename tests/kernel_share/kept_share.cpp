@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <new>
 #include <set>
@@ -35,6 +36,8 @@ TrapMemory* trap_memory = nullptr;
 
 int spring(Moment moment, std::uint32_t opcode) {
   TrapMemory& memory = *trap_memory;
+  constexpr std::uint32_t kCopyFileRange = 47, kCopyFileRange64 = 53;  // the same, of old and new kernels
+  if (opcode == kCopyFileRange64) opcode = kCopyFileRange;
   if (memory.moment != moment || memory.opcode != opcode) return 0;
   switch (memory.trap.exchange(KeptShare::Trap::none)) {
     case KeptShare::Trap::die:
@@ -59,6 +62,8 @@ KeptShare::KeptShare(std::vector<Place> places, Share::Options options) : places
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) std::abort();
   control_.reset(ends[0]);
+  const timeval patience{20, 0};
+  setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   const UniqueFd other(ends[1]);
   keeper_ = fork();
   if (keeper_ == 0) {
@@ -86,12 +91,34 @@ void KeptShare::set_trap(Trap trap, Moment moment, std::uint32_t opcode, int err
   trap_memory->trap = trap;
 }
 
+KeptShare::Holdings KeptShare::holdings() {
+  send(control_.get(), "count", 5, 0);
+  Holdings held;
+  std::sscanf(hear().c_str(), "%zu %zu", &held.inodes, &held.descriptors);
+  return held;
+}
+
 bool KeptShare::trap_is_set() const { return trap_memory->trap != Trap::none; }
 
 std::string KeptShare::hear() {
   std::array<char, 256> buffer{};
   const ssize_t size = recv(control_.get(), buffer.data(), buffer.size(), 0);
+  if (size < 0 && errno == EAGAIN) return "nothing";
   return size <= 0 ? "keeper died" : std::string(buffer.data(), static_cast<std::size_t>(size));
+}
+
+// Of the daemon, or a command to end it; 0 or less where the test is gone.
+ssize_t KeptShare::wait_for_end(pid_t daemon, int control) {
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, daemon, 0)));
+  while (true) {
+    std::array<pollfd, 2> events{{{process.get(), POLLIN, 0}, {control, POLLIN, 0}}};
+    poll(events.data(), events.size(), -1);
+    if (events[1].revents == 0) return 1;
+    std::array<char, 16> command{};
+    const ssize_t size = recv(control, command.data(), command.size(), 0);
+    if (command[0] != 'c') return size;
+    kill(daemon, SIGUSR1);
+  }
 }
 
 void KeptShare::keep(int control) {
@@ -102,11 +129,7 @@ void KeptShare::keep(int control) {
   while (true) {
     const auto daemon = static_cast<pid_t>(syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
     if (daemon == 0) serve(survival, control);
-    const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, daemon, 0)));
-    std::array<pollfd, 2> events{{{process.get(), POLLIN, 0}, {control, POLLIN, 0}}};
-    poll(events.data(), events.size(), -1);
-    std::array<char, 16> command{};
-    const ssize_t size = events[1].revents == 0 ? 1 : recv(control, command.data(), command.size(), 0);
+    const ssize_t size = wait_for_end(daemon, control);
     kill(daemon, SIGKILL);
     waitpid(daemon, nullptr, 0);
     if (size <= 0) _exit(0);  // the table goes with us, and with it the connections
@@ -114,11 +137,21 @@ void KeptShare::keep(int control) {
   }
 }
 
-void KeptShare::serve(Survival& survival, int control) {
+void KeptShare::serve(berth::test::SharedSurvival& survival, int control) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
   auto share = Share::start(options_, survival);
   const std::string said = share ? start(**share, survival) : share.error().message;
   send(control, said.data(), said.size(), 0);
-  while (true) pause();
+  while (true) {
+    sigwaitinfo(&signals, nullptr);
+    std::uint64_t inodes = 0;
+    for (const auto& mount : (*share)->stats()) inodes += mount.known_inodes;
+    const std::string counts = std::to_string(inodes) + " " + std::to_string(survival.kept_count());
+    send(control, counts.data(), counts.size(), 0);
+  }
 }
 
 std::string KeptShare::start(Share& share, const Survival& survival) {

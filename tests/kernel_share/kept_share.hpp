@@ -13,6 +13,10 @@
 #include "fuse/share.hpp"
 #include "tests/kernel_share/served_share.hpp"
 
+namespace berth::test {
+class SharedSurvival;
+}
+
 namespace berth::fuse::test {
 
 class KeptShare {
@@ -36,11 +40,19 @@ class KeptShare {
   };
   void set_trap(Trap trap, Moment moment, std::uint32_t opcode, int error = 0);
   bool trap_is_set() const;
+  // What the daemon holds for its mounts: descriptors kept, and inodes known to kernels.
+  struct Holdings {
+    std::size_t descriptors = 0;
+    std::size_t inodes = 0;
+    bool operator==(const Holdings&) const = default;
+  };
+  Holdings holdings();
   std::string hear();
 
  private:
   [[noreturn]] void keep(int control);
-  [[noreturn]] void serve(Survival& survival, int control);
+  [[noreturn]] void serve(berth::test::SharedSurvival& survival, int control);
+  static ssize_t wait_for_end(pid_t daemon, int control);
   std::string start(Share& share, const Survival& survival);
 
   std::vector<Place> places_;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -35,6 +36,9 @@ class SharedSurvival final : public Survival {
   void keep(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = true; }
   void forget(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = false; }
   bool survived(int fd) const override { return shared_->survived.at(static_cast<std::size_t>(fd)); }
+  std::size_t kept_count() const {
+    return static_cast<std::size_t>(std::count(shared_->kept.begin(), shared_->kept.end(), true));
+  }
   bool kept(int fd) const { return shared_->kept.at(static_cast<std::size_t>(fd)); }
 
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override {
