@@ -16,7 +16,7 @@ void Mount::recount_opens() {
   inodes_->each([](Ino, InodeRecord& inode) { inode.passthrough_opens = inode.plain_opens = 0; });
   opens_->each_file([&](const OpenRecord& open) {
     InodeRecord* inode = open.passthrough == 0 ? nullptr : inodes_->record(open.ino);
-    if (inode != nullptr) ++(open.passthrough == OpenRecord::kPassthrough ? inode->passthrough_opens : inode->plain_opens);
+    if (inode != nullptr) ++(open.passthrough == OpenRecord::kPlain ? inode->plain_opens : inode->passthrough_opens);
   });
   const auto close_id = [this](std::uint32_t id) { ioctl(device_, kBackingClose, &id); };
   close_id(header_->last_backing_id + 1);
