@@ -3,8 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fuse/journal.hpp"
-
 namespace berth::fuse {
 namespace {
 Handle handle_of(std::uint32_t slot, const OpenRecord& record) { return (std::uint64_t{record.generation} << 32U) | (slot + 1U); }
@@ -14,25 +12,21 @@ Result<> OpenFiles::adopt(const std::set<std::string>& regions) {
   if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
   for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
     OpenRecord& record = *slots_.at(slot);
-    recover(record);
+    if (record.kind == OpenKind::closing) finish_closing(record);
     if (record.kind == OpenKind::none) free_.push_back(slot);
     if (record.kind == OpenKind::lock) locks_[{record.ino, record.lock_owner}] = handle_of(slot, record);
   }
   return {};
 }
 
-// What was being opened or closed when the daemon died is closed. An open file has a descriptor that was kept.
-void OpenFiles::recover(OpenRecord& record) {
+// The dead daemon was closing it. If the number is still that inode's, it had not come to close(2).
+void OpenFiles::finish_closing(OpenRecord& record) {
+  struct stat attributes{};
   const int fd = fd_of(record);
-  const bool survived = fd >= 0 && record.kind != OpenKind::closed && survival_.survived(fd);
-  const bool in_use = record.kind == OpenKind::file || record.kind == OpenKind::directory || record.kind == OpenKind::lock;
-  if (in_use && survived) return;
-  if (survived) {
+  if (fstat(fd, &attributes) == 0 && attributes.st_dev == record.device && attributes.st_ino == record.number) {
     survival_.forget(fd);
     ::close(fd);
   }
-  record.descriptor = 0;
-  ++record.generation;
   record.kind = OpenKind::none;
 }
 
@@ -56,12 +50,13 @@ Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, const struct stat& att
   const std::uint32_t slot = free_.back();
   free_.pop_back();
   OpenRecord& record = *slots_.at(slot);
-  record.descriptor = fd.release() + 1;  // first: what is kept has a name
-  survival_.keep(fd_of(record));
+  survival_.keep(fd.get());
+  record.descriptor = fd.release() + 1;
   record.pid = 0;
   record.passthrough = 0;
   record.writable = 0;
   record.unflushed = 0;
+  record.executes = 0;
   record.ino = ino;
   record.lock_owner = 0;
   record.lock_file = 0;
@@ -77,7 +72,6 @@ Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable
   auto record = fill(std::move(fd), ino, attributes, handle);
   if (!record) return refuse(record.error());
   (*record)->writable = writable ? 1 : 0;
-  if (JournalRecord* request = Journal::current()) request->opened = handle;
   (*record)->kind = kind;
   return handle;
 }
@@ -110,19 +104,15 @@ void OpenFiles::close(Handle handle) {
     const std::scoped_lock lock(mutex_);
     if (static_cast<std::uint32_t>(handle) == 0) return;
     record = slots_.at(slot);
-    if (record == nullptr || record->kind == OpenKind::none || record->kind > OpenKind::lock ||
-        record->generation != handle >> 32U)
-      return;
+    if (record == nullptr || record->kind == OpenKind::none || record->generation != handle >> 32U) return;
     if (record->kind == OpenKind::lock) locks_.erase({record->ino, record->lock_owner});
+    ++record->generation;
     record->kind = OpenKind::closing;
   }
   const int fd = fd_of(*record);
   survival_.forget(fd);
-  record->kind = OpenKind::closed;
   ::close(fd);
   const std::scoped_lock lock(mutex_);
-  record->descriptor = 0;
-  ++record->generation;
   record->kind = OpenKind::none;
   free_.push_back(slot);
 }
@@ -162,6 +152,16 @@ bool OpenFiles::locked(Ino ino) const {
   const std::scoped_lock lock(mutex_);
   const auto at = locks_.lower_bound({ino, 0});
   return at != locks_.end() && at->first.first == ino;
+}
+
+std::vector<const OpenRecord*> OpenFiles::programs() const {
+  std::vector<const OpenRecord*> programs;
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    const OpenRecord* record = slots_.at(slot);
+    if (record->kind == OpenKind::file && record->executes != 0) programs.push_back(record);
+  }
+  return programs;
 }
 
 std::vector<std::pair<Ino, bool>> OpenFiles::files() const {

@@ -36,7 +36,7 @@ const std::vector<Difference>& differences() {
       // close(2) of files opened for reading, or just made, is not announced: a round trip less for each.
       {"", "LocksGoneWithAClose", "a descriptor of flags 0"},
       {"", "LocksGoneWithAClose", "a descriptor of flags 302"},
-      {"", "RunningPrograms", "through the other mount"},
+      {"ReadOnly", "ReadOnlyDescriptors", "access W_OK"},
   };
   return all;
 }

@@ -27,5 +27,7 @@ std::vector<Scenario> lock_scenarios();
 std::vector<Scenario> other_scenarios();
 
 std::vector<Scenario> all_scenarios();
+// Of places that may not be written to.
+std::vector<Scenario> read_only_scenarios();
 
 }  // namespace berth::posix
