@@ -1,5 +1,6 @@
 #include "broker/cli/fs_connection.hpp"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,6 +57,12 @@ Result<TakenMount> take_mount(const std::string& state_directory, const std::str
   if (!answer) return fail(answer.error());
   TakenMount taken{{}, Json::parse(answer->body, nullptr, false)};
   if (!taken.description.is_object()) return fail(Code::internal, "the daemon's answer is not JSON");
+  // Each level of a tree that is walked holds descriptors, and trees may be a thousand levels deep.
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
   auto copy = copy_descriptor(taken.description.value("pid", 0), taken.description.value("descriptor", -1));
   if (!copy) return fail(copy.error());
   taken.mount = std::move(*copy);

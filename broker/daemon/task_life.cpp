@@ -116,6 +116,7 @@ void TaskLife::refresh_rights() {
 }
 
 void TaskLife::refresh_rights(const cluster_sim::TaskId& task) {
+  const std::scoped_lock lock(refreshing_);
   for (const auto& [mount, grant] : parts_.launcher.grants_for(task)) {
     if (!grant.mount) log::warning("mount revoked", {{"mount", mount.str()}, {"why", grant.denial}});
     const fuse::Rights rights = grant.mount ? grant.rights : fuse::Rights{.mount = false};

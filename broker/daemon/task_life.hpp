@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 
 #include "broker/control/control_plane.hpp"
 #include "broker/launch/launcher.hpp"
@@ -44,6 +45,7 @@ class TaskLife {
   void launch(const cluster_sim::TaskId& task);
 
   Parts parts_;
+  std::mutex refreshing_;  // held from a decision on rights until they act: the newest decision must act last
   runtime::Runtime* runtime_ = nullptr;
 };
 

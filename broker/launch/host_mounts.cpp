@@ -197,6 +197,7 @@ std::vector<HostMounts::Mount> HostMounts::list() {
 }
 
 void HostMounts::refresh_rights() {
+  const std::scoped_lock lock(refreshing_);
   for (Mount& mount : list()) {
     const auto spec = decide(mount);
     if (!spec) log::warning("mount revoked", {{"mount", mount.id}, {"why", spec.error().message}});

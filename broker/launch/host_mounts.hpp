@@ -71,7 +71,8 @@ class HostMounts {
   control::ControlPlane& plane_;
   fuse::Share& share_;
   const std::string file_systems_;
-  std::mutex mutex_;  // of waiting_; innermost
+  std::mutex refreshing_;  // held from a decision on rights until they act: the newest decision must act last
+  std::mutex mutex_;       // of waiting_; innermost
   std::map<std::string, Waiting> waiting_;
 };
 

@@ -83,6 +83,16 @@ TEST_P(LiveRights, AFileOpenForWritingCanNotBeWrittenAnyMore) {
   EXPECT_EQ(output_of("cat " + backing_ + "/file"), "Text");
 }
 
+TEST_P(LiveRights, RootWithoutRootAccessIsNobodyAtOnceButKeepsWhatItHasOpen) {
+  ASSERT_EQ(shell("echo s > " + at_ + "/secret && chmod 600 " + at_ + "/secret"), 0);
+  const UniqueFd file(open((at_ + "/secret").c_str(), O_RDONLY | O_CLOEXEC));
+  set({.write = true, .root_access = false});
+  EXPECT_EQ(errno_of(UniqueFd(open((at_ + "/secret").c_str(), O_RDONLY)).get()), EACCES);
+  EXPECT_EQ(error_of_read(file), 0);
+  set(kAll);
+  EXPECT_EQ(error_of_read(UniqueFd(open((at_ + "/secret").c_str(), O_RDONLY | O_CLOEXEC))), 0);
+}
+
 TEST_P(LiveRights, AFileOpenForReadingStaysReadableWithoutTheRightToWrite) {
   const auto file = opened(O_RDONLY);
   set(kReadOnly);

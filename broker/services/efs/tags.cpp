@@ -39,19 +39,23 @@ Outcome<const fuse::Tags*> tags_of(const fuse::Catalog& catalog, const std::stri
 Outcome<Json> add_tags(const Parts& parts, const Json& input, const char* resource) {
   const auto added = read_tags(input);
   if (!added) return std::unexpected(added.error());
-  return parts.plane.with([&](Control& c) {
+  auto answer = parts.plane.with([&](Control& c) {
     return change_tags(c, input.at(resource), [&](fuse::Tags& tags) {
       for (const auto& [key, value] : *added) tags[key] = value;
     });
   });
+  if (answer && parts.access_changed) parts.access_changed();  // policies may speak of tags
+  return answer;
 }
 
 Outcome<Json> remove_tags(const Parts& parts, const Json& input, const char* resource) {
-  return parts.plane.with([&](Control& c) {
+  auto answer = parts.plane.with([&](Control& c) {
     return change_tags(c, input.at(resource), [&](fuse::Tags& tags) {
       for (const auto& key : input.at("TagKeys")) tags.erase(key.get<std::string>());
     });
   });
+  if (answer && parts.access_changed) parts.access_changed();
+  return answer;
 }
 
 Outcome<Json> list_tags(const Parts& parts, const Json& input, const char* resource, const PageMembers& members) {
