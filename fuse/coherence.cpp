@@ -181,6 +181,13 @@ Coherence::Elsewhere Coherence::elsewhere(const Node& node, MountNumber mount) c
   return found;
 }
 
+void Coherence::all_missing(Node& directory, MountNumber mount) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount == mount) knower.missing = ~std::uint64_t{0};
+  }
+}
+
 void Coherence::missing(Node& directory, std::string_view name, MountNumber mount) {
   const std::scoped_lock lock(shard(directory.key_).mutex);
   for (Knower& knower : directory.knowers_) {

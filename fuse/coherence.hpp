@@ -81,6 +81,8 @@ class Coherence {
 
   // The mount's kernel is about to remember that the name is missing.
   void missing(Node& directory, std::string_view name, MountNumber mount);
+  // It may remember any name so: nobody knows any more which.
+  void all_missing(Node& directory, MountNumber mount);
 
  private:
   struct Shard {

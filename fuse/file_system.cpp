@@ -46,12 +46,13 @@ Answer<struct stat> stat_of(int fd) {
 }  // namespace
 
 FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks,
-                       RunningPrograms& programs)
+                       Journal& journal, RunningPrograms& programs)
     : grant_(grant),
       inodes_(inodes),
       opens_(opens),
       coherence_(coherence),
       locks_(locks),
+      journal_(journal),
       programs_(programs),
       descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
@@ -146,14 +147,21 @@ Answer<Attributes> FileSystem::attributes(Ino ino, Handle handle) {
   return Attributes{*found, attributes_cacheable(ino, *found)};
 }
 
-Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle) {
+Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle, Intent& intent) {
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const InodeRecord* record = inodes_.record(ino);
   if (record == nullptr) return refuse(ESTALE);
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
   const OpenRecord* open = opens_.find(handle, OpenKind::file);
-  auto applied = apply(caller, ino, inode->fd(), *record, changes, open != nullptr && open->writable != 0 ? fd_of(*open) : -1);
+  const int open_fd = open != nullptr && open->writable != 0 ? fd_of(*open) : -1;
+  auto applied = Answer<>{};
+  if (const bool resized = intent.done() && intent.result() == kOnlyResized; !intent.done() || resized) {
+    auto begun =
+        changes.size && !resized ? intent.resizes(key_of(ino), ino, inode->fd(), *changes.size) : intent.changes(key_of(ino));
+    if (!begun) return refuse(begun.error());
+    applied = intent.settle(apply(caller, ino, inode->fd(), *record, changes, open_fd, resized));
+  }
   // What failed half-way has changed something too.
   const Node* node = inodes_.node(ino);
   if (node == nullptr) return refuse(ESTALE);
@@ -166,8 +174,8 @@ Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Chang
 }
 
 // The mode last: with an owner or a size the kernel sends the mode without suid bits, which must stay if the rest fails.
-Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes,
-                           int open_fd) {
+Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd,
+                           bool resized) {
   const Identity identity = grant_.identity_of(caller);
   if (changes.none()) return touch(caller, ino, fd);
   if (changes.uid || changes.gid) {
@@ -176,7 +184,7 @@ Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRec
     auto done = run_as(identity, caller.pid, [&] { return answer(fchownat(fd, "", uid, gid, AT_EMPTY_PATH)); });
     if (!done) return done;
   }
-  if (changes.size) {
+  if (changes.size && !resized) {
     if (record.type != S_IFREG) return refuse(record.type == S_IFDIR ? EISDIR : EINVAL);
     if (*changes.size > kFileBytesMax) return refuse(EFBIG);
     if (open_fd < 0 && runs_elsewhere(record)) return refuse(ETXTBSY);
@@ -317,9 +325,9 @@ Answer<> FileSystem::check_depth_of(int directory) {
   return check_depth(descriptors_.get(), directory, root->fd());
 }
 
-// `make_it(directory)` makes the name; what exists after a request begun before a crash was made by it.
+// `make_it(directory)` makes the name.
 template <class Make>
-Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Attempt attempt,
+Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                                Make&& make_it) {
   if (auto checked = check_name(name); !checked) return refuse(checked.error());
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
@@ -327,11 +335,12 @@ Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, I
   if (!directory) return refuse(directory.error());
   Node* node = inodes_.node(parent);
   if (node == nullptr) return refuse(ESTALE);
+  if (intent.done()) return coherence_.name_changed(*node, name, inodes_.mount()), made_before(intent);
   const std::uint32_t before = node->names_version();
   std::uint32_t seen = 0;
   auto entry = run_as(identity, caller.pid, [&]() -> Answer<Entry> {
-    auto made = make_it(directory->fd());
-    if (!made && !(attempt == Attempt::again && made.error() == Errno{EEXIST})) return refuse(made.error());
+    if (auto begun = intent.makes(key_of(parent), parent, directory->fd(), name); !begun) return refuse(begun.error());
+    if (auto made = intent.settle(make_it(directory->fd())); !made) return refuse(made.error());
     coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
     seen = node->names_version();
     return enter_made(directory->fd(), name);
@@ -341,32 +350,32 @@ Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, I
 }
 
 Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device,
-                                    Attempt attempt) {
-  return make(caller, creating_identity(caller, mode), parent, name, attempt,
+                                    Intent& intent) {
+  return make(caller, creating_identity(caller, mode), parent, name, intent,
               [&](int directory) { return answer(mknodat(directory, name, mode, device)); });
 }
 
-Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Attempt attempt) {
-  return make(caller, grant_.identity_of(caller), parent, name, attempt, [&](int directory) {
+Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Intent& intent) {
+  return make(caller, grant_.identity_of(caller), parent, name, intent, [&](int directory) {
     auto allowed = check_depth_of(directory);
     return allowed ? answer(mkdirat(directory, name, mode)) : allowed;
   });
 }
 
-Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Attempt attempt) {
+Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Intent& intent) {
   if (std::strlen(target) > kSymlinkBytesMax) return refuse(ENAMETOOLONG);
-  return make(caller, grant_.identity_of(caller), parent, name, attempt,
+  return make(caller, grant_.identity_of(caller), parent, name, intent,
               [&](int directory) { return answer(symlinkat(target, directory, name)); });
 }
 
-Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const char* name, Attempt attempt) {
+Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const char* name, Intent& intent) {
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
   const auto before = stat_of(inode->fd());
   if (!before) return refuse(before.error());
-  if (before->st_nlink >= kLinksMax && !S_ISDIR(before->st_mode)) return refuse(EMLINK);
+  if (before->st_nlink >= kLinksMax && !S_ISDIR(before->st_mode) && !intent.done()) return refuse(EMLINK);
   const FdName source(inode->fd());
-  auto entry = make(caller, grant_.identity_of(caller), parent, name, attempt, [&](int directory) {
+  auto entry = make(caller, grant_.identity_of(caller), parent, name, intent, [&](int directory) {
     return answer(linkat(descriptors_.get(), source.text.data(), directory, name, AT_SYMLINK_FOLLOW));
   });
   if (const Node* node = inodes_.node(ino); entry && node != nullptr) coherence_.attributes_changed(*node, inodes_.mount());
@@ -379,38 +388,42 @@ void FileSystem::lost_name(UniqueFd victim, const struct stat& left) {
   if (left.st_nlink == 0 || S_ISDIR(left.st_mode)) inodes_.pin(inodes_.find(left), std::move(victim));
 }
 
-Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt) {
+Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent) {
   if (auto checked = check_name(name); !checked) return checked;
   if (auto allowed = may_write(); !allowed) return allowed;
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
   Node* node = inodes_.node(parent);
   if (node == nullptr) return refuse(ESTALE);
+  if (intent.done()) {
+    coherence_.name_changed(*node, name, inodes_.mount());
+    return coherence_.attributes_changed(intent.before(), inodes_.mount()), Answer<>{};
+  }
   const std::uint32_t seen = node->names_version();
   UniqueFd victim;
-  auto removed = run_as(grant_.identity_of(caller), caller.pid, [&] {
+  auto removed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
+    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name); !begun) return begun;
     victim.reset(openat(directory->fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    return answer(unlinkat(directory->fd(), name, flags));
+    return intent.settle(answer(unlinkat(directory->fd(), name, flags)));
   });
-  const bool done_before = !removed && attempt == Attempt::again && removed.error() == Errno{ENOENT};
-  if (!removed && !done_before) return removed;
-  const auto left = victim && !done_before ? stat_of(victim.get()) : refuse(ENOENT);
+  if (!removed) return removed;
+  const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT);
   if (!left) return coherence_.name_changed(*node, name, inodes_.mount()), Answer<>{};
   coherence_.name_changed(*node, name, InodeKey{left->st_dev, left->st_ino}, seen, inodes_.mount());
   lost_name(std::move(victim), *left);
   return {};
 }
 
-Answer<> FileSystem::unlink(const Caller& caller, Ino parent, const char* name, Attempt attempt) {
-  return remove_name(caller, parent, name, 0, attempt);
+Answer<> FileSystem::unlink(const Caller& caller, Ino parent, const char* name, Intent& intent) {
+  return remove_name(caller, parent, name, 0, intent);
 }
 
-Answer<> FileSystem::remove_directory(const Caller& caller, Ino parent, const char* name, Attempt attempt) {
-  return remove_name(caller, parent, name, AT_REMOVEDIR, attempt);
+Answer<> FileSystem::remove_directory(const Caller& caller, Ino parent, const char* name, Intent& intent) {
+  return remove_name(caller, parent, name, AT_REMOVEDIR, intent);
 }
 
 Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, Ino new_parent, const char* new_name,
-                            unsigned flags, Attempt attempt) {
+                            unsigned flags, Intent& intent) {
   if (auto checked = check_name(name); !checked) return checked;
   if (auto checked = check_name(new_name); !checked) return checked;
   if (auto allowed = may_write(); !allowed) return allowed;
@@ -425,19 +438,25 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   UniqueFd victim;
   struct stat moved{};
   auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
+    if (intent.done()) return {};
     struct stat moving{};
     const bool climbs = parent != new_parent && fstatat(from->fd(), name, &moving, AT_SYMLINK_NOFOLLOW) == 0;
     if (climbs && S_ISDIR(moving.st_mode)) {
       if (auto allowed = check_depth_of(to->fd()); !allowed) return allowed;
     }
+    auto begun = intent.renames({key_of(parent), parent, from->fd(), name}, {key_of(new_parent), new_parent, to->fd(), new_name},
+                                (flags & RENAME_EXCHANGE) != 0);
+    if (!begun) return begun;
     if (flags == 0) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (renameat2(from->fd(), name, to->fd(), new_name, flags) != 0) return refuse_last();
+    if (auto done = intent.settle(answer(renameat2(from->fd(), name, to->fd(), new_name, flags))); !done) return done;
     if (fstatat(to->fd(), new_name, &moved, AT_SYMLINK_NOFOLLOW) != 0) moved = {};
     return {};
   });
-  // Begun before a crash and the old name is gone: it was done. (An exchange can't be told; it may be done twice.)
-  const bool done_before = !renamed && attempt == Attempt::again && renamed.error() == Errno{ENOENT};
-  if (!renamed && !done_before) return renamed;
+  if (!renamed) return renamed;
+  if (intent.done() && moved.st_ino == 0) {  // by a daemon that died
+    coherence_.attributes_changed(intent.before(), inodes_.mount());
+    coherence_.attributes_changed(intent.new_before(), inodes_.mount());
+  }
   coherence_.name_changed(*from_node, name, inodes_.mount());
   coherence_.name_changed(*to_node, new_name, inodes_.mount());
   if (moved.st_ino != 0) coherence_.attributes_changed(InodeKey{moved.st_dev, moved.st_ino}, inodes_.mount());

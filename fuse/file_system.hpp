@@ -22,6 +22,7 @@
 #include "fuse/coherence.hpp"
 #include "fuse/grant.hpp"
 #include "fuse/inode_table.hpp"
+#include "fuse/journal.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/lock_table.hpp"
 #include "fuse/open_files.hpp"
@@ -68,47 +69,46 @@ struct Created {
   Handle handle = 0;
 };
 
-// A request that was begun before the daemon died and is resent: what it did already must not fail it now.
-enum class Attempt { first, again };
-
 class FileSystem {
  public:
-  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks,
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks, Journal& journal,
              RunningPrograms& programs);
 
   Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
   void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
+  // The last reference counted for this thread's request won't reach the kernel.
+  void unretain(Ino ino) { inodes_.unretain(ino); }
   Answer<Attributes> attributes(Ino ino, Handle handle = 0);
-  Answer<Attributes> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle = 0);
+  Answer<Attributes> change(const Caller& caller, Ino ino, const Changes& changes, Handle handle, Intent& intent);
   Answer<ExtendedAttributes> extended_attributes(Ino ino, Handle handle, unsigned mask);
   Answer<std::string> read_link(Ino ino);
   Answer<> access(const Caller& caller, Ino ino, int mask);
   Answer<struct statvfs> statistics(Ino ino);
 
-  Answer<Entry> make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device, Attempt attempt);
-  Answer<Entry> make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Attempt attempt);
-  Answer<Entry> make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Attempt attempt);
-  Answer<Entry> link(const Caller& caller, Ino ino, Ino parent, const char* name, Attempt attempt);
-  Answer<> unlink(const Caller& caller, Ino parent, const char* name, Attempt attempt);
-  Answer<> remove_directory(const Caller& caller, Ino parent, const char* name, Attempt attempt);
+  Answer<Entry> make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device, Intent& intent);
+  Answer<Entry> make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Intent& intent);
+  Answer<Entry> make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Intent& intent);
+  Answer<Entry> link(const Caller& caller, Ino ino, Ino parent, const char* name, Intent& intent);
+  Answer<> unlink(const Caller& caller, Ino parent, const char* name, Intent& intent);
+  Answer<> remove_directory(const Caller& caller, Ino parent, const char* name, Intent& intent);
   Answer<> rename(const Caller& caller, Ino parent, const char* name, Ino new_parent, const char* new_name, unsigned flags,
-                  Attempt attempt);
+                  Intent& intent);
 
-  Answer<Handle> open(const Caller& caller, Ino ino, int flags);
-  Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt);
-  Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags);
+  Answer<Handle> open(const Caller& caller, Ino ino, int flags, Intent& intent);
+  Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Intent& intent);
+  Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags, Intent& intent);
   void close(Handle handle);
   // After a restart: what is open for writing, and what is locked.
   void resume();
   Answer<> sync(Handle handle, OpenKind kind, bool data_only);
-  Answer<> allocate(Handle handle, int mode, off_t offset, off_t length);
+  Answer<> allocate(Handle handle, int mode, off_t offset, off_t length, Intent& intent);
   Answer<off_t> seek(Handle handle, off_t offset, int whence);
-  Answer<std::size_t> copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length);
+  Answer<std::size_t> copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length, Intent& intent);
 
   // ioctl(2) on an open file or directory: what it gives back. ENOTTY for all but a file's flags and version.
   Answer<std::string> control(const Caller& caller, Handle handle, unsigned command, std::string_view input);
 
-  Answer<Handle> open_directory(const Caller& caller, Ino ino);
+  Answer<Handle> open_directory(const Caller& caller, Ino ino, Intent& intent);
   // Calls `entry` for each name from `offset` on until it answers false (the name is asked for again).
   struct Name {
     const char* name;
@@ -134,6 +134,10 @@ class FileSystem {
   // flock(2) on the open file; never waits.
   Answer<> set_flock(Handle handle, int operation);
 
+  // After a crash, before anything is served: finds out whether the request was carried out. As the daemon itself.
+  void resolve(JournalRecord& record);
+  InodeKey key_of(Ino ino) const;
+
   // Null for what is not an open file.
   OpenRecord* opened(Handle handle) const { return opens_.find(handle, OpenKind::file); }
   InodeTable& inodes() { return inodes_; }
@@ -141,6 +145,12 @@ class FileSystem {
 
  private:
   Answer<> may_write() const;
+  InodeKey opened_key(Handle handle) const;
+  bool was_carried_out(const JournalRecord& record);
+  bool was_renamed(const JournalRecord& record, const KnownInode& now);
+  static bool was_resized(const JournalRecord& record, const struct stat& now);
+  Answer<Entry> made_before(const Intent& intent);
+  Answer<Created> created_before(const Intent& intent, int flags);
   Answer<Entry> enter(int directory, const char* name);
   Answer<Entry> enter_opened(UniqueFd fd);
   Answer<Entry> enter_made(int directory, const char* name);
@@ -149,17 +159,18 @@ class FileSystem {
   bool attributes_cacheable(Ino ino, const struct stat& attributes) const;
   void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const;
   template <class Make>
-  Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Attempt attempt,
+  Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                      Make&& make_it);
   void lost_name(UniqueFd victim, const struct stat& left);
   void exchanged(const Reach& directory, const char* name);
-  Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Attempt attempt);
+  Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent);
   bool runs_elsewhere(const InodeRecord& record) const;
   Answer<Handle> open_program(const Caller& caller, Ino ino, const InodeRecord& record, int path_fd, int flags);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
   void note_open(Ino ino, int flags, const struct stat& attributes);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
-  Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd);
+  Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd,
+                 bool resized);
   Answer<> touch(const Caller& caller, Ino ino, int fd);
   Identity grouped_identity(const Caller& caller) const;
   Identity creating_identity(const Caller& caller, mode_t mode) const;
@@ -179,6 +190,7 @@ class FileSystem {
   OpenFiles& opens_;
   Coherence& coherence_;
   LockTable& locks_;
+  Journal& journal_;
   RunningPrograms& programs_;
   UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };

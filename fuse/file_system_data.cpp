@@ -55,7 +55,8 @@ Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags
   });
 }
 
-Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
+Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent& intent) {
+  if (intent.opened() != 0) return intent.opened();
   if (asks_to_write(flags)) {
     if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   }
@@ -66,7 +67,12 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags) {
   if (!inode) return refuse(inode.error());
   if ((flags & kOpenForExecution) != 0) return open_program(caller, ino, *record, inode->fd(), flags);
   if (asks_to_write(flags) && runs_elsewhere(*record)) return refuse(ETXTBSY);
-  auto file = reopen(caller, inode->fd(), flags);
+  const bool cuts = (flags & O_TRUNC) != 0 && !intent.done();
+  if (cuts) {
+    if (auto begun = intent.resizes(key_of(ino), ino, inode->fd(), 0); !begun) return refuse(begun.error());
+  }
+  auto file = reopen(caller, inode->fd(), cuts ? flags : flags & ~O_TRUNC);
+  if (cuts) intent.settle(file.has_value(), 0);
   if (!file) return refuse(file.error());
   if (writes(flags)) strip_for_root(caller, ino, file->get());
   auto handle = add_file(std::move(*file), ino, flags);
@@ -142,28 +148,33 @@ void FileSystem::close(Handle handle) {
   if (Node* node = inodes_.node(ino)) coherence_.closed(*node, inodes_.mount(), ino, writable);
 }
 
-Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Attempt attempt) {
+Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Intent& intent) {
   const std::string_view text{name};
   if (text.size() > kNameBytesMax) return refuse(ENAMETOOLONG);
   if (text.empty() || text == "." || text == ".." || text.find('/') != std::string_view::npos) return refuse(EINVAL);
+  Node* node = inodes_.node(parent);
+  if (node == nullptr) return refuse(ESTALE);
+  if (intent.done() || intent.opened() != 0) {
+    coherence_.name_changed(*node, name, inodes_.mount());
+    return created_before(intent, flags);
+  }
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
   if (!grant_.rights().write) {  // what exists may still be opened for reading
     auto existing = lookup(caller, parent, name);
     if (!existing) return refuse(existing.error() == Errno{ENOENT} ? EROFS : number(existing.error()));
     if (existing->ino == 0) return refuse(EROFS);
-    auto handle = (flags & O_EXCL) != 0 ? Answer<Handle>(refuse(EEXIST)) : open(caller, existing->ino, flags);
-    if (!handle) return inodes_.forget(existing->ino, 1), refuse(handle.error());
+    auto handle = (flags & O_EXCL) != 0 ? Answer<Handle>(refuse(EEXIST)) : open(caller, existing->ino, flags, intent);
+    if (!handle) return inodes_.unretain(existing->ino), refuse(handle.error());
     return Created{*existing, *handle};
   }
-  Node* node = inodes_.node(parent);
-  if (node == nullptr) return refuse(ESTALE);
   const std::uint32_t before = node->names_version();
-  const int exclusive = attempt == Attempt::again ? 0 : flags & O_EXCL;
   auto file = run_as(creating_identity(caller, mode), caller.pid, [&]() -> Answer<UniqueFd> {
-    UniqueFd made(openat(directory->fd(), name, backing_flags(flags) | O_CREAT | O_NOFOLLOW | exclusive, mode));
-    if (!made) return refuse_last();
-    return made;
+    if (auto begun = intent.makes(key_of(parent), parent, directory->fd(), name); !begun) return refuse(begun.error());
+    UniqueFd made(openat(directory->fd(), name, backing_flags(flags) | O_CREAT | O_NOFOLLOW | (flags & O_EXCL), mode));
+    auto outcome = made ? Answer<UniqueFd>(std::move(made)) : Answer<UniqueFd>(refuse_last());
+    intent.settle(outcome.has_value(), 0);
+    return outcome;
   });
   if (!file) return refuse(file.error());
   coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
@@ -184,11 +195,12 @@ Answer<Created> FileSystem::enter_created(UniqueFd file, int flags) {
   if (!ino) return refuse(ino.error());
   entry.ino = *ino;
   auto handle = add_file(std::move(file), entry.ino, flags);
-  if (!handle) return inodes_.forget(entry.ino, 1), refuse(handle.error());
+  if (!handle) return inodes_.unretain(entry.ino), refuse(handle.error());
   return Created{entry, *handle};
 }
 
-Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags) {
+Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags, Intent& intent) {
+  if (intent.opened() != 0) return created_before(intent, flags);
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto directory = inodes_.reach(parent);
   if (!directory) return refuse(directory.error());
@@ -212,17 +224,24 @@ Answer<int> FileSystem::descriptor(Handle handle, bool write) {
   return fd_of(*open);
 }
 
+InodeKey FileSystem::opened_key(Handle handle) const {
+  const OpenRecord* open = opens_.find(handle, OpenKind::file);
+  return open == nullptr ? InodeKey{} : InodeKey{open->device, open->number};
+}
+
 Answer<> FileSystem::sync(Handle handle, OpenKind kind, bool data_only) {
   const OpenRecord* open = opens_.find(handle, kind);
   if (open == nullptr) return refuse(EBADF);
   return answer(data_only ? fdatasync(fd_of(*open)) : fsync(fd_of(*open)));
 }
 
-Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t length) {
+Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t length, Intent& intent) {
+  if (intent.done()) return {};
   const auto fd = descriptor(handle, true);
   if (!fd) return refuse(fd.error());
   if ((mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) == 0 && offset > kFileBytesMax - length) return refuse(EFBIG);
-  return answer(fallocate(*fd, mode, offset, length));
+  if (auto begun = intent.changes(opened_key(handle)); !begun) return begun;
+  return intent.settle(answer(fallocate(*fd, mode, offset, length)));
 }
 
 Answer<off_t> FileSystem::seek(Handle handle, off_t offset, int whence) {
@@ -233,18 +252,24 @@ Answer<off_t> FileSystem::seek(Handle handle, off_t offset, int whence) {
   return found;
 }
 
-Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length) {
+Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length,
+                                           Intent& intent) {
+  if (intent.done()) return static_cast<std::size_t>(intent.result());
   const auto from = descriptor(in, false);
   if (!from) return refuse(from.error());
   const auto to = descriptor(out, true);
   if (!to) return refuse(to.error());
   if (out_offset >= kFileBytesMax) return refuse(EFBIG);
+  if (auto begun = intent.changes(opened_key(out)); !begun) return refuse(begun.error());
   const ssize_t copied = copy_file_range(*from, &in_offset, *to, &out_offset, length, 0);
-  if (copied < 0) return refuse_last();
+  const int error = errno;
+  intent.settle(copied >= 0, static_cast<std::uint64_t>(copied));
+  if (copied < 0) return refuse(error);
   return static_cast<std::size_t>(copied);
 }
 
-Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino) {
+Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino, Intent& intent) {
+  if (intent.opened() != 0) return intent.opened();
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
   auto directory = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<UniqueFd> {
@@ -279,6 +304,21 @@ Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::func
       at += raw.size;
     }
   }
+}
+
+// As the daemon: creating gave the right to open, whatever the mode says.
+Answer<Created> FileSystem::created_before(const Intent& intent, int flags) {
+  auto entry = made_before(intent);
+  if (!entry) return refuse(entry.error());
+  if (intent.opened() != 0) return Created{*entry, intent.opened()};
+  const auto inode = inodes_.reach(entry->ino);
+  if (!inode) return refuse(inode.error());
+  const std::string name = fmt::format("{}", inode->fd());
+  UniqueFd file(openat(descriptors_.get(), name.c_str(), backing_flags(flags & ~O_TRUNC)));
+  if (!file) return refuse_last();
+  auto handle = add_file(std::move(file), entry->ino, flags);
+  if (!handle) return refuse(handle.error());
+  return Created{*entry, *handle};
 }
 
 }  // namespace berth::fuse

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "fuse/journal.hpp"
+
 namespace berth::fuse {
 namespace {
 
@@ -24,8 +26,14 @@ struct file_handle* as_kernel(KernelHandle& handle) { return reinterpret_cast<st
 }  // namespace
 
 InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache,
-                       Coherence& coherence)
-    : survival_(survival), mount_(mount), cache_(cache), coherence_(coherence), slots_(survival, prefix + "/inodes") {}
+                       Coherence& coherence, CountIntent* counting, std::span<JournalRecord> records)
+    : survival_(survival),
+      mount_(mount),
+      cache_(cache),
+      coherence_(coherence),
+      counting_(counting),
+      records_(records),
+      slots_(survival, prefix + "/inodes") {}
 
 InodeTable::~InodeTable() {
   cache_.drop_mount(mount_);
@@ -69,18 +77,78 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
   if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
   nodes_.grow_to(slots_.size());
   if (slots_.size() == 0 || slots_.at(0)->lookups == 0) return fail(Code::internal, "inode table has no root");
+  undo_count();
+  if (auto opened = open_mount_point(); !opened) return opened;
   for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
-    const InodeRecord& record = *slots_.at(slot);
+    InodeRecord& record = *slots_.at(slot);
+    drop_lost(record);
     if (record.lookups == 0) {
+      ++record.generation;  // it may have been on its way out
       free_.push_back(slot);
       continue;
     }
     const InodeKey key{record.device, record.number};
-    index_[key] = slot;
+    const auto [at, fresh] = index_.try_emplace(key, slot);
+    if (!fresh && !opens(*slots_.at(at->second))) at->second = slot;  // one of them was deleted, and its number used again
     nodes_.at(slot) = &coherence_.know(key, mount_, ino_of(slot, record));
     ++used_;
   }
-  return open_mount_point();
+  return {};
+}
+
+bool InodeTable::opens(const InodeRecord& record) const {
+  if (record.held != 0) return true;
+  KernelHandle handle{record.handle_size, record.handle_type, record.handle};
+  return static_cast<bool>(UniqueFd(open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC)));
+}
+
+// What the dead daemon was about to count did not happen: it will be done again.
+void InodeTable::undo_count() {
+  if (counting_ == nullptr) return;
+  const Ino ino = counting_->ino;
+  const auto slot = static_cast<std::uint32_t>(ino) - 1U;
+  if (ino == 0 || slot >= slots_.size()) return;
+  InodeRecord& record = *slots_.at(slot);
+  const bool gone = record.generation != ino >> 32U;  // a FORGET that came to its end
+  if (!gone) record.lookups = counting_->lookups_before;
+  if (counting_->record != 0 && counting_->record <= records_.size()) {
+    JournalRecord& request = records_[counting_->record - 1];
+    request.forgotten = counting_->forgotten_before + (gone ? 1 : 0);
+    request.retained_count = counting_->retained_before;
+  }
+  counting_->ino = 0;
+}
+
+// A held descriptor that was not kept yet, or not any more, has been closed by the keeper; one of a free record is nobody's.
+void InodeTable::drop_lost(InodeRecord& record) {
+  const int held = record.held;
+  if (held == 0 || (record.lookups != 0 && survival_.survived(held - 1))) return;
+  if (survival_.survived(held - 1)) {
+    survival_.forget(held - 1);
+    close(held - 1);
+  }
+  record.held = 0;
+}
+
+void InodeTable::begin_count(Ino ino, std::uint64_t lookups) {
+  if (counting_ == nullptr) return;
+  const JournalRecord* request = Journal::current();
+  counting_->lookups_before = lookups;
+  counting_->record = request == nullptr ? 0 : static_cast<std::uint32_t>(request - records_.data()) + 1;
+  counting_->forgotten_before = request == nullptr ? 0 : request->forgotten;
+  counting_->retained_before = request == nullptr ? 0 : request->retained_count;
+  counting_->ino = ino;
+}
+
+void InodeTable::end_count() {
+  if (counting_ != nullptr) counting_->ino = 0;
+}
+
+void InodeTable::retained(Ino ino) {
+  JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
+  if (request == nullptr || request->retained_count == JournalRecord::kRetainedMax) return;
+  request->retained[request->retained_count] = ino;
+  ++request->retained_count;
 }
 
 // Through the root's own descriptor: the path may have been renamed meanwhile.
@@ -133,8 +201,9 @@ bool InodeTable::same(const InodeRecord& record, const FileHandle& handle) {
 }
 
 void InodeTable::hold(InodeRecord& record, UniqueFd fd) {
-  survival_.keep(fd.get());
-  record.held = fd.release() + 1;
+  const int number = fd.release();
+  record.held = number + 1;  // first: what is kept has a name
+  survival_.keep(number);
 }
 
 InodeRecord* InodeTable::free_slot(std::uint32_t& slot) {
@@ -172,8 +241,12 @@ Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struc
     if (const auto found = index_.find(key_of(attributes)); found != index_.end()) {
       InodeRecord& known = *slots_.at(found->second);
       if (handle == nullptr ? known.handle_size == 0 : same(known, *handle)) {
+        ino = ino_of(found->second, known);
+        begin_count(ino, known.lookups);
         ++known.lookups;
-        return ino_of(found->second, known);
+        retained(ino);
+        end_count();
+        return ino;
       }
     }
     std::uint32_t slot = 0;
@@ -196,13 +269,16 @@ Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struc
       if (!held) return free_.push_back(slot), refuse(EMFILE);
       hold(*fresh, std::move(held));
     }
+    ino = ino_of(slot, *fresh);
+    begin_count(ino, 0);
     fresh->lookups = 1;
+    retained(ino);
+    end_count();
     index_[key_of(attributes)] = slot;
     ++used_;
-    ino = ino_of(slot, *fresh);
     nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
   }
-  if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return forget(ino, 1), refuse_last();
+  if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return unretain(ino), refuse_last();
   return ino;
 }
 
@@ -214,7 +290,10 @@ Ino InodeTable::retain_known(const struct stat& attributes) {
   const std::scoped_lock lock(mutex_);
   InodeRecord* known = record(ino);
   if (known == nullptr || (!proof && known->held == 0)) return 0;
+  begin_count(ino, known->lookups);
   ++known->lookups;
+  retained(ino);
+  end_count();
   return ino;
 }
 
@@ -226,29 +305,53 @@ Ino InodeTable::find(const struct stat& attributes) const {
 
 void InodeTable::forget(Ino ino, std::uint64_t lookups) {
   const std::scoped_lock lock(mutex_);
+  JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
   InodeRecord* known = record(ino);
-  if (known == nullptr || ino == kRootIno) return;
-  if (known->lookups > lookups) {
-    known->lookups -= lookups;
-    return;
+  if (known != nullptr && ino != kRootIno) {
+    begin_count(ino, known->lookups);
+    if (known->lookups > lookups) {
+      known->lookups -= lookups;
+    } else {
+      release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+    }
   }
-  release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+  if (request != nullptr) ++request->forgotten;
+  end_count();
 }
 
+void InodeTable::unretain(Ino ino) {
+  const std::scoped_lock lock(mutex_);
+  JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
+  InodeRecord* known = record(ino);
+  if (known == nullptr) return;
+  begin_count(ino, known->lookups);
+  if (known->lookups > 1) {
+    --known->lookups;
+  } else if (ino != kRootIno) {
+    release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+  }
+  if (request != nullptr && request->retained_count != 0 && request->retained[request->retained_count - 1] == ino) {
+    --request->retained_count;
+  }
+  end_count();
+}
+
+// Its descriptor is forgotten before the record forgets it, and the generation rises last: a dead daemon's can be told.
 void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
   const Ino ino = ino_of(slot, record);
   const InodeKey key{record.device, record.number};
   coherence_.unknow(*std::exchange(nodes_.at(slot), nullptr), mount_, ino);
   cache_.drop(mount_, ino);
   if (const auto found = index_.find(key); found != index_.end() && found->second == slot) index_.erase(found);
-  const int held = record.held.exchange(0);
-  ++record.generation;
   record.lookups = 0;
+  if (const int held = record.held; held != 0) {
+    survival_.forget(held - 1);
+    record.held = 0;
+    close(held - 1);
+  }
+  ++record.generation;
   free_.push_back(slot);
   --used_;
-  if (held == 0) return;
-  survival_.forget(held - 1);
-  close(held - 1);
 }
 
 InodeRecord* InodeTable::record(Ino ino) const {

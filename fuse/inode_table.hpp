@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -37,7 +38,9 @@ class Reach {
 
 class InodeTable {
  public:
-  InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache, Coherence& coherence);
+  // `counting`: in the mount's memory; with `records`, the journal's, makes counts exact over a crash.
+  InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache, Coherence& coherence,
+             CountIntent* counting = nullptr, std::span<JournalRecord> records = {});
   ~InodeTable();
 
   // A new table whose nodeid 1 is `root`.
@@ -54,7 +57,10 @@ class InodeTable {
   Answer<Ino> retain_open(int fd, struct stat& attributes);
   // The same for an inode that is certainly the one known by these attributes; 0 where that is not certain.
   Ino retain_known(const struct stat& attributes);
+  // Where this thread's request is a FORGET, it is noted how far it has come.
   void forget(Ino ino, std::uint64_t lookups);
+  // Takes back this thread's last retain(): the kernel won't hear of it.
+  void unretain(Ino ino);
 
   // ESTALE for what was forgotten, never known, or is gone from the disk.
   Answer<Reach> reach(Ino ino);
@@ -64,6 +70,15 @@ class InodeTable {
   Ino find(const struct stat& attributes) const;
   // Keeps `fd` with the record: the last name of the inode goes away, and its handle with it.
   void pin(Ino ino, UniqueFd fd);
+
+  // Calls f(ino, record) for every known inode.
+  template <class F>
+  void each(F&& f) {
+    const std::scoped_lock lock(mutex_);
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+      if (InodeRecord& record = *slots_.at(slot); record.lookups != 0) f(ino_of(slot, record), record);
+    }
+  }
 
   // What all mounts together know of it; null for what is not known. Valid as record() is.
   Node* node(Ino ino) const;
@@ -89,11 +104,19 @@ class InodeTable {
   void hold(InodeRecord& record, UniqueFd fd);
   void unknow_all();
   void release_slot(std::uint32_t slot, InodeRecord& record);
+  void begin_count(Ino ino, std::uint64_t lookups);
+  void end_count();
+  void retained(Ino ino);
+  void undo_count();
+  bool opens(const InodeRecord& record) const;
+  void drop_lost(InodeRecord& record);
 
   Survival& survival_;
   const MountNumber mount_;
   DescriptorCache& cache_;
   Coherence& coherence_;
+  CountIntent* const counting_;
+  const std::span<JournalRecord> records_;
   UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH
   std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;

@@ -14,6 +14,7 @@ namespace berth::fuse {
 
 using Ino = std::uint64_t;  // as the kernel names it: generation of the slot in the upper half, slot + 1 in the lower
 inline constexpr Ino kRootIno = 1;
+using Handle = std::uint64_t;  // of an open file: generation of the slot above, slot + 1 below; 0: none
 
 struct InodeRecord {
   std::atomic<std::uint64_t> lookups;  // the kernel's references; 0: the slot is free
@@ -31,8 +32,9 @@ struct InodeRecord {
   std::atomic<std::uint32_t> revision;  // how often the kernel was made to give the inode up; its generation in replies
 };
 
-// `closing`: the descriptor may be open or not; the next daemon finds out by device and number.
-enum class OpenKind : std::uint32_t { none, file, directory, lock, closing };
+// none: free, or not yet in use where it has a descriptor. closing: the descriptor is still the record's. closed: it is not
+// kept any more, and its number may be another file's.
+enum class OpenKind : std::uint32_t { none, file, directory, lock, closing, closed };
 
 struct OpenRecord {
   // kGivenUp: it was in passthrough, until the kernel was made to give the inode up.
@@ -53,17 +55,71 @@ struct OpenRecord {
   std::uint64_t number;
 };
 
-// A request that changes something and is being carried out: what a resent request is compared with.
+using NameText = std::array<char, 256>;
+
+// What a name stood for: nothing where `number` is 0 and `known` 1.
+struct KnownInode {
+  std::uint64_t device;
+  std::uint64_t number;
+  std::uint32_t known;
+};
+
+// received: nothing has been done, or nothing that could not be done again. begun: the backing call may have been made or not;
+// what is noted tells. done: it has been made; only the answer may be missing.
+enum class Stage : std::uint32_t { received, begun, done };
+enum class Change : std::uint32_t { none, make, remove, rename, exchange, resize, append };
+
+// The request that a worker serves (Journal).
 struct JournalRecord {
+  // A reply to READDIRPLUS of the largest size has room for fewer names.
+  static constexpr std::uint32_t kRetainedMax = 6656;
+
+  std::atomic<std::uint64_t> unique;  // the kernel's name of it; 0: none
+  std::uint32_t mount;
+  std::uint32_t opcode;
+  std::atomic<Stage> stage;
+  Change change;
+  Ino parent;  // of `name`; the file itself where there is no name
+  Ino new_parent;
+  KnownInode before;  // what `name` stood for when it was begun
+  KnownInode new_before;
+  std::int64_t size_before;  // of the file
+  std::uint64_t size;        // wanted, or to be appended
+  std::uint64_t result;      // of `done`: bytes
+  std::uint64_t opened;      // the handle that it opened; 0: none
+  std::uint32_t answering;   // the reply is being written: the kernel may have it
+  std::uint32_t reads;       // the mount whose request is being read into the worker's buffer
+  std::uint32_t forgotten;   // how many of a FORGET's inodes are
+  std::uint32_t retained_count;
+  NameText name;
+  NameText new_name;
+  std::array<Ino, kRetainedMax> retained;  // inodes of which it counted one more reference each
+};
+
+struct WaitingRecord {
   std::atomic<std::uint64_t> unique;  // 0: none
-  std::uint64_t opened;               // the handle that it opened; 0: none
+  std::uint32_t mount;
+};
+
+struct JournalMemory {
+  // Behind the workers' come those for requests that are resent and that no worker had begun.
+  std::array<JournalRecord, 32> records;
+  std::array<WaitingRecord, 1024> waiting;
+};
+
+// An inode's count of references that is being changed, together with the counter of the request for which it is.
+struct CountIntent {
+  std::atomic<Ino> ino;  // 0: none
+  std::uint64_t lookups_before;
+  std::uint32_t record;  // of the journal, + 1; 0: none
+  std::uint32_t forgotten_before;
+  std::uint32_t retained_before;
 };
 
 struct MountHeader {
   static constexpr std::uint32_t kMagic = 0x42455236;  // "BER6"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
-  static constexpr std::size_t kInterruptedMax = 64;
 
   std::atomic<std::uint32_t> magic;  // last: the rest is whole
   std::int32_t device;               // /dev/fuse + 1
@@ -81,12 +137,11 @@ struct MountHeader {
   std::uint32_t one_zone;
   std::uint32_t metered;
   std::atomic<std::uint32_t> init_size;
-  std::array<std::byte, 256> init;                         // the kernel's INIT, raw
-  std::array<JournalRecord, kWorkersMax> journal;          // a worker's request of now
-  std::array<JournalRecord, kInterruptedMax> interrupted;  // dead workers' requests, until they come again
-  std::uint32_t interrupted_next;
-  std::uint64_t place_device;  // st_dev of the mount that `place` is
-  std::int32_t place;          // the mount itself + 1, where the share holds it
+  std::array<std::byte, 256> init;  // the kernel's INIT, raw
+  CountIntent counting;             // locked with the inode table
+  std::uint32_t last_backing_id;    // ids rise: the next one may exist without being known
+  std::uint64_t place_device;       // st_dev of the mount that `place` is
+  std::int32_t place;               // the mount itself + 1, where the share holds it
 };
 
 }  // namespace berth::fuse

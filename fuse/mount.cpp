@@ -18,14 +18,11 @@
 #include "fuse/libfuse.hpp"
 #include "fuse/mounter.hpp"
 #include "fuse/ops.hpp"
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 namespace {
 
-// <linux/fuse.h>, which Debian's kernel headers have in too old a version.
-constexpr std::uint32_t kOpInit = 26;
-constexpr std::int32_t kNotifyResend = 7;
-constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
 constexpr std::uint64_t kReplayUnique = 0x7ffffffffffffff0;  // one that the kernel has not given out
 
 #ifdef BERTH_FUSE_ONE_PIPE_KEY
@@ -35,22 +32,6 @@ constexpr const char* kNoSession =
     "libfuse can't make another session: this one takes one of the C library's 1,024 thread-specific keys for each mount (build "
     "Berth with `./dev build`, which patches it)";
 #endif
-
-constexpr unsigned long kBackingClose = _IOW(229, 2, std::uint32_t);  // FUSE_DEV_IOC_BACKING_CLOSE
-
-struct RequestHead {  // fuse_in_header's beginning
-  std::uint32_t size;
-  std::uint32_t opcode;
-  std::uint64_t unique;
-};
-
-// The request that this thread is serving.
-struct Current {
-  std::uint64_t unique = 0;
-  bool resent = false;
-  unsigned worker = 0;
-};
-thread_local Current current;
 
 void copy_text(std::span<char> to, const std::string& from) {
   const std::size_t size = std::min(from.size(), to.size() - 1);
@@ -118,9 +99,10 @@ Result<> Mount::open_header(bool fresh) {
 void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   revocation_.emplace(*grant_);
-  inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence);
+  inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &header_->counting,
+                  common_.journal.records());
   opens_.emplace(common_.survival, region_name(number_));
-  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.programs);
+  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal, common_.programs);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   cache_ = std::make_shared<SessionCache>(*grant_, gated_);
   common_.coherence.join(number_, cache_);
@@ -137,6 +119,7 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
   }
   auto mount = std::make_shared<Mount>(common, number);
   if (auto opened = mount->open_header(true); !opened) return fail(opened.error());
+  common.journal.drop_mount(number);
   MountHeader& header = *mount->header_;
   copy_text(header.id, spec.id.str());
   header.has_identity = spec.identity ? 1 : 0;
@@ -174,15 +157,17 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   mount->build(identity);
   mount->abandoned_ = true;  // unless all of the following goes well
   mount->adopt_place();
-  UniqueFd device(header.device - 1);
+  // The number is another's where the dead daemon had not come to keep it, or kept it no more.
+  UniqueFd device(header.device != 0 && common.survival.survived(header.device - 1) ? header.device - 1 : -1);
   if (device) common.survival.forget(device.get());  // start_session keeps it again
   if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
   if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());
   mount->files_->resume();
-  mount->read_journal();
   if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
-  if (auto replayed = mount->replay(); !replayed) return fail(replayed.error());
+  mount->recount_opens();
+  mount->replay();
+  mount->forget_names();
   mount->abandoned_ = false;
   return mount;
 }
@@ -197,14 +182,14 @@ Result<> Mount::start_session(UniqueFd device) {
   }
   device_ = device.release();
   cache_->begin(session_);
+  header_->device = device_ + 1;  // first: what is kept has a name
   common_.survival.keep(device_);
-  header_->device = device_ + 1;
   return {};
 }
 
 // The kernel's connection is up; libfuse's new session learns what was agreed from the kernel's own words of then. The kernel
-// refuses the reply to a request that it does not know, which libfuse ignores. Then everything unanswered comes again.
-Result<> Mount::replay() {
+// refuses the reply to a request that it does not know, which libfuse ignores.
+void Mount::replay() {
   const std::uint32_t size = header_->init_size;
   if (size >= sizeof(RequestHead)) {
     auto init = header_->init;
@@ -213,28 +198,6 @@ Result<> Mount::replay() {
     buffer.size = size;
     buffer.mem = init.data();
     fuse_session_process_buf(session_, &buffer);
-  }
-  struct {
-    std::uint32_t size;
-    std::int32_t error;
-    std::uint64_t unique;
-  } resend{16, kNotifyResend, 0};
-  if (write(device_, &resend, sizeof(resend)) < 0) {
-    if (errno == ENODEV || errno == EBADF || errno == EPERM) return fail_errno(errno, "the kernel's side of the mount");
-    log::warning("kernel can't resend requests: what was in flight hangs", {{"mount", id().str()}, {"errno", errno}});
-  }
-  return {};
-}
-
-// A request is in one of both lists from its beginning until its reply, however often the daemon dies.
-void Mount::read_journal() {
-  for (JournalRecord& record : header_->journal) {
-    if (record.unique == 0) continue;
-    JournalRecord& kept = header_->interrupted[header_->interrupted_next++ % MountHeader::kInterruptedMax];
-    kept.unique = 0;
-    kept.opened = record.opened;
-    kept.unique = record.unique.load();
-    record.unique = 0;
   }
 }
 
@@ -254,43 +217,39 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
     std::ranges::copy(request, header_->init.begin());
     header_->init_size = static_cast<std::uint32_t>(request.size());
   }
-  current = {head.unique & ~kResentBit, (head.unique & kResentBit) != 0, worker % MountHeader::kWorkersMax};
+  Journal& journal = common_.journal;
+  const auto begun = journal.begin(worker, number_, head.opcode, head.name(), head.resent());
+  if (begun.again) go_on(begun.record);
+  static_cast<void>(journal.at(Moment::received, begun.record));
   operations_.fetch_add(1, std::memory_order_relaxed);
-  if (answered_by_rights(request)) return;
   struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
-  fuse_session_process_buf(session_, &buffer);
-  header_->journal[current.worker].unique = 0;
+  if (!answered_by_rights(request)) fuse_session_process_buf(session_, &buffer);
+  static_cast<void>(journal.at(Moment::answered, begun.record));
+  journal.end(begun.record);
 }
 
 bool Mount::answer_error(std::span<const std::byte> request, int error) {
-  RequestHead head{};
-  if (request.size() < sizeof(head)) return true;
-  std::memcpy(&head, request.data(), sizeof(head));
-  const struct {
-    std::uint32_t size;
-    std::int32_t error;
-    std::uint64_t unique;
-  } answer{16, -error, head.unique};
+  if (request.size() < sizeof(RequestHead)) return true;
+  const ReplyHead answer{sizeof(ReplyHead), -error, read_as<RequestHead>(request).unique};
   return write(device_, &answer, sizeof(answer)) >= 0 || errno != ENODEV;
 }
 
-// Notes the request in the journal: from here on a crash leaves it half done.
-Attempt Mount::attempt() {
-  JournalRecord& record = header_->journal[current.worker];
-  record.opened = 0;
-  record.unique = current.unique;
-  if (!current.resent) return Attempt::first;
-  const std::scoped_lock lock(journal_mutex_);
-  const auto found = std::ranges::find_if(header_->interrupted, [](const auto& r) { return r.unique == current.unique; });
-  if (found == header_->interrupted.end()) return Attempt::first;
-  if (found->opened != 0) close_file(found->opened);  // its reply never came: nobody else will close it
-  found->unique = 0;
-  return Attempt::again;
+Intent Mount::intent() { return {common_.journal, *Journal::current()}; }
+
+void Mount::answering() {
+  JournalRecord* request = Journal::current();
+  if (request == nullptr) return;
+  static_cast<void>(common_.journal.at(Moment::counted, *request));
+  request->answering = 1;
+  static_cast<void>(common_.journal.at(Moment::answering, *request));
 }
 
-void Mount::journal_opened(Handle handle) { header_->journal[current.worker].opened = handle; }
+std::uint64_t Mount::current_unique() const {
+  const JournalRecord* request = Journal::current();
+  return request == nullptr ? 0 : request->unique.load();
+}
 
 // Names that the kernel does not check against its own caller must go at once when the rule changes.
 double Mount::name_timeout(bool cacheable) const {
@@ -312,8 +271,9 @@ void Mount::close_file(Handle handle) {
     if (std::exchange(open->passthrough, 0) == OpenRecord::kPlain) {
       --inode->plain_opens;
     } else if (--inode->passthrough_opens == 0) {
-      const auto backing_id = static_cast<std::uint32_t>(std::exchange(inode->backing_id, 0));
+      const auto backing_id = static_cast<std::uint32_t>(inode->backing_id);
       ioctl(device_, kBackingClose, &backing_id);
+      inode->backing_id = 0;  // after: who dies between closes it once more, which does nothing
     }
   }
   files_->close(handle);

@@ -13,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "broker/base/clock.hpp"
 #include "broker/base/survival.hpp"
@@ -20,6 +21,7 @@
 #include "fuse/coherence.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/grant.hpp"
+#include "fuse/journal.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/linger.hpp"
 #include "fuse/lock_waiters.hpp"
@@ -32,14 +34,16 @@ struct fuse_session;
 
 namespace berth::fuse {
 
-// The largest write that the kernel may send; a worker's buffer holds one with its headers.
-inline constexpr std::size_t kWriteBytesMax = std::size_t{1} << 20U;
-
 // What all mounts of a share have in common.
 struct Common {
-  Common(Survival& s, std::size_t descriptors, double timeout, const Clock* clock = nullptr)
-      : survival(s), cache(descriptors), gates(clock != nullptr ? *clock : steady_clock), cache_timeout(timeout) {}
+  Common(Survival& s, std::size_t descriptors, double timeout, const Clock* clock = nullptr, FaultHook fault = nullptr)
+      : survival(s),
+        journal(s, fault),
+        cache(descriptors),
+        gates(clock != nullptr ? *clock : steady_clock),
+        cache_timeout(timeout) {}
   Survival& survival;
+  Journal journal;
   DescriptorCache cache;
   Notifier notifier;
   Coherence coherence{notifier};
@@ -56,8 +60,21 @@ class Mount {
   // A new mount served over `device`, with its root open as `root`.
   static Result<std::shared_ptr<Mount>> create(Common& common, MountNumber number, const MountSpec& spec, bool passthrough,
                                                UniqueFd device, UniqueFd root);
-  // The mount that a dead daemon served, from its memory. Resumes the connection.
+  // The mount that a dead daemon served, from its memory. Recovery then takes it through the steps below, after which it is
+  // served as ever.
   static Result<std::shared_ptr<Mount>> resume(Common& common, MountNumber number, const std::set<std::string>& regions);
+  // Finds out whether an interrupted request was carried out, before any is served.
+  void resolve(JournalRecord& record);
+  // A FORGET that was read and perhaps not carried out: the kernel has forgotten it itself.
+  void finish_forget(JournalRecord& record, std::span<const std::byte> request);
+  // Asks the kernel to send again what is unanswered. False where it can't.
+  bool ask_again();
+  // Answers what had been begun and comes again. Gives back all else that was read on the way.
+  std::vector<std::vector<std::byte>> answer_again(std::span<std::byte> buffer);
+  // EIO for that request; false where it was answered, or never was.
+  bool fail_in_flight(std::uint64_t unique);
+  // What an interrupted request opened and counted, of which the kernel will never hear.
+  void drop_interrupted(JournalRecord& record);
   static std::string region_name(MountNumber number);
 
   Mount(Common& common, MountNumber number);
@@ -100,9 +117,11 @@ class Mount {
   FileSystem& files() { return *files_; }
   const Grant& grant() const { return *grant_; }
   Common& common() { return common_; }
-  // How this request stands to the daemon's last death.
-  Attempt attempt();
-  void journal_opened(Handle handle);
+  Intent intent();
+  // Call just before a reply that tells the kernel of a reference or a handle.
+  void answering();
+  std::uint64_t current_unique() const;
+  void note_backing_id(std::int32_t id) { header_->last_backing_id = static_cast<std::uint32_t>(id); }
   // How long the kernel may remember, in seconds.
   double timeout(bool cacheable) const { return cacheable ? common_.cache_timeout : 0; }
   double name_timeout(bool cacheable) const;
@@ -123,10 +142,12 @@ class Mount {
  private:
   Result<> open_header(bool fresh);
   Result<> start_session(UniqueFd device);
-  Result<> replay();
+  void replay();
   void build(const std::optional<PosixUser>& identity);
   void answer_until_told();
-  void read_journal();
+  void recount_opens();
+  void forget_names();
+  void go_on(JournalRecord& record);
   void forget_all();
   void adopt_place();
   void take_back_files(bool for_writing_only);
@@ -148,7 +169,6 @@ class Mount {
   Linger linger_;
   std::atomic<bool> gated_ = false;  // written by Common::gates
   std::atomic<std::uint64_t> operations_ = 0;
-  std::mutex journal_mutex_;  // of header_->interrupted
 };
 
 }  // namespace berth::fuse

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fuse/journal.hpp"
+
 namespace berth::fuse {
 namespace {
 Handle handle_of(std::uint32_t slot, const OpenRecord& record) { return (std::uint64_t{record.generation} << 32U) | (slot + 1U); }
@@ -12,21 +14,25 @@ Result<> OpenFiles::adopt(const std::set<std::string>& regions) {
   if (auto adopted = slots_.adopt(regions); !adopted) return adopted;
   for (std::uint32_t slot = slots_.size(); slot-- > 0;) {
     OpenRecord& record = *slots_.at(slot);
-    if (record.kind == OpenKind::closing) finish_closing(record);
+    recover(record);
     if (record.kind == OpenKind::none) free_.push_back(slot);
     if (record.kind == OpenKind::lock) locks_[{record.ino, record.lock_owner}] = handle_of(slot, record);
   }
   return {};
 }
 
-// The dead daemon was closing it. If the number is still that inode's, it had not come to close(2).
-void OpenFiles::finish_closing(OpenRecord& record) {
-  struct stat attributes{};
+// What was being opened or closed when the daemon died is closed. An open file has a descriptor that was kept.
+void OpenFiles::recover(OpenRecord& record) {
   const int fd = fd_of(record);
-  if (fstat(fd, &attributes) == 0 && attributes.st_dev == record.device && attributes.st_ino == record.number) {
+  const bool survived = fd >= 0 && record.kind != OpenKind::closed && survival_.survived(fd);
+  const bool in_use = record.kind == OpenKind::file || record.kind == OpenKind::directory || record.kind == OpenKind::lock;
+  if (in_use && survived) return;
+  if (survived) {
     survival_.forget(fd);
     ::close(fd);
   }
+  record.descriptor = 0;
+  ++record.generation;
   record.kind = OpenKind::none;
 }
 
@@ -50,8 +56,8 @@ Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, const struct stat& att
   const std::uint32_t slot = free_.back();
   free_.pop_back();
   OpenRecord& record = *slots_.at(slot);
-  survival_.keep(fd.get());
-  record.descriptor = fd.release() + 1;
+  record.descriptor = fd.release() + 1;  // first: what is kept has a name
+  survival_.keep(fd_of(record));
   record.pid = 0;
   record.passthrough = 0;
   record.writable = 0;
@@ -72,6 +78,7 @@ Answer<Handle> OpenFiles::add(OpenKind kind, UniqueFd fd, Ino ino, bool writable
   auto record = fill(std::move(fd), ino, attributes, handle);
   if (!record) return refuse(record.error());
   (*record)->writable = writable ? 1 : 0;
+  if (JournalRecord* request = Journal::current()) request->opened = handle;
   (*record)->kind = kind;
   return handle;
 }
@@ -104,15 +111,19 @@ void OpenFiles::close(Handle handle) {
     const std::scoped_lock lock(mutex_);
     if (static_cast<std::uint32_t>(handle) == 0) return;
     record = slots_.at(slot);
-    if (record == nullptr || record->kind == OpenKind::none || record->generation != handle >> 32U) return;
+    if (record == nullptr || record->kind == OpenKind::none || record->kind > OpenKind::lock ||
+        record->generation != handle >> 32U)
+      return;
     if (record->kind == OpenKind::lock) locks_.erase({record->ino, record->lock_owner});
-    ++record->generation;
     record->kind = OpenKind::closing;
   }
   const int fd = fd_of(*record);
   survival_.forget(fd);
+  record->kind = OpenKind::closed;
   ::close(fd);
   const std::scoped_lock lock(mutex_);
+  record->descriptor = 0;
+  ++record->generation;
   record->kind = OpenKind::none;
   free_.push_back(slot);
 }

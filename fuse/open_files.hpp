@@ -20,8 +20,6 @@
 
 namespace berth::fuse {
 
-using Handle = std::uint64_t;  // generation of the slot above, slot + 1 below; 0: none
-
 class OpenFiles {
  public:
   OpenFiles(Survival& survival, const std::string& prefix) : survival_(survival), slots_(survival, prefix + "/opens") {}
@@ -29,6 +27,7 @@ class OpenFiles {
   Result<> adopt(const std::set<std::string>& regions);
   void remove();
 
+  // The handle is in the record of this thread's request before it is valid.
   Answer<Handle> add(OpenKind kind, UniqueFd fd, Ino ino, bool writable, const struct stat& attributes);
   Answer<Handle> add_lock_owner(UniqueFd fd, Ino ino, std::uint64_t owner, Handle file);
   // Null for what is not open as `kind`. Valid until closed, which the kernel asks for last.
@@ -44,6 +43,18 @@ class OpenFiles {
   // The lock owners of the inode that came through this open file.
   std::vector<std::uint64_t> lock_owners_of(Ino ino, Handle file) const;
   bool open_for_writing(Ino ino) const;
+  // Calls f(record) for every open file.
+  template <class F>
+  void each_file(F&& f) const {
+    const std::scoped_lock lock(mutex_);
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+      if (OpenRecord& record = *slots_.at(slot); record.kind == OpenKind::file) f(record);
+    }
+  }
+  // Whether the handle is open, as whatever.
+  bool valid(Handle handle) const {
+    return find(handle, OpenKind::file) != nullptr || find(handle, OpenKind::directory) != nullptr;
+  }
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
   // Those that were opened to be run. Valid until they are closed.
@@ -53,7 +64,7 @@ class OpenFiles {
 
  private:
   Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle);
-  void finish_closing(OpenRecord& record);
+  void recover(OpenRecord& record);
 
   Survival& survival_;
   mutable std::mutex mutex_;

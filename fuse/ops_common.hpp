@@ -41,7 +41,8 @@ inline void reply(fuse_req_t req, const Answer<Entry>& answer) {
   if (!answer) return reply_errno(req, answer.error());
   Mount& mount = mount_of(req);
   const struct fuse_entry_param param = entry_param(mount, *answer);
-  if (fuse_reply_entry(req, &param) != 0) mount.files().forget(answer->ino, 1);
+  mount.answering();
+  if (fuse_reply_entry(req, &param) != 0) mount.files().unretain(answer->ino);
 }
 
 // Each file's part of the table.

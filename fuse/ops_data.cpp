@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <string_view>
@@ -25,6 +26,8 @@ void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount
   OpenRecord* open = mount.files().opened(handle);
   if (inode == nullptr || open == nullptr) return;
   const std::scoped_lock lock(mount.passthrough_mutex());
+  if (open->passthrough == OpenRecord::kPassthrough) info.backing_id = inode->backing_id;
+  if (open->passthrough != 0) return;  // of a request that is resent
   const bool may = mount.may_pass_through(*open);
   if (!may && inode->backing_id != 0) return;  // rights that went meanwhile; the kernel takes no mixture and fails the open
   if (inode->backing_id == 0) {
@@ -42,6 +45,7 @@ void pass_through([[maybe_unused]] fuse_req_t req, [[maybe_unused]] Mount& mount
       log::warning("passthrough not possible, reads and writes go through the daemon", {{"mount", mount.id().str()}});
       return;
     }
+    mount.note_backing_id(inode->backing_id);
   }
   ++inode->passthrough_opens;
   open->passthrough = OpenRecord::kPassthrough;
@@ -57,38 +61,38 @@ void announce_closes(Mount& mount, Handle handle, FileInfo& info) {
 
 void op_open(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   Mount& mount = mount_of(req);
-  mount.attempt();
-  const auto handle = mount.files().open(caller_of(req), ino, info->flags);
+  Intent intent = mount.intent();
+  const auto handle = mount.files().open(caller_of(req), ino, info->flags, intent);
   if (!handle) return reply_errno(req, handle.error());
-  mount.journal_opened(*handle);
   announce_closes(mount, *handle, *info);
   pass_through(req, mount, ino, *handle, *info);
+  mount.answering();
   if (fuse_reply_open(req, info) != 0) mount.close_file(*handle);
 }
 
 void reply_created(fuse_req_t req, const Answer<Created>& created, FileInfo& info) {
   if (!created) return reply_errno(req, created.error());
   Mount& mount = mount_of(req);
-  mount.journal_opened(created->handle);
   announce_closes(mount, created->handle, info);
   pass_through(req, mount, created->entry.ino, created->handle, info);
   const struct fuse_entry_param param = entry_param(mount, created->entry);
+  mount.answering();
   if (fuse_reply_create(req, &param, &info) == 0) return;
   mount.close_file(created->handle);
-  mount.files().forget(created->entry.ino, 1);
+  mount.files().unretain(created->entry.ino);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, FileInfo* info) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply_created(req, mount.files().create(caller_of(req), parent, name, mode, info->flags, attempt), *info);
+  Intent intent = mount.intent();
+  reply_created(req, mount.files().create(caller_of(req), parent, name, mode, info->flags, intent), *info);
 }
 
 #if BERTH_FUSE_PASSTHROUGH
 void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, FileInfo* info) {
   Mount& mount = mount_of(req);
-  mount.attempt();
-  reply_created(req, mount.files().make_nameless(caller_of(req), parent, mode, info->flags), *info);
+  Intent intent = mount.intent();
+  reply_created(req, mount.files().make_nameless(caller_of(req), parent, mode, info->flags, intent), *info);
 }
 #endif
 
@@ -109,28 +113,38 @@ void op_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, FileInf
   fuse_reply_data(req, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
-// A write that was begun before a crash and is resent: done twice it is harmless, unless it appends. The kernel says where it
-// saw the end of the file; what is there now tells whether the bytes got there.
-bool was_appended(int fd, const struct fuse_bufvec& data, off_t offset) {
-  if ((fcntl(fd, F_GETFL) & O_APPEND) == 0 || data.count != 1 || (data.buf[0].flags & FUSE_BUF_IS_FD) != 0) return false;
+// How much of an append a dead daemon got into the file: its bytes are behind what was there before, or they are not.
+std::size_t appended(int fd, const struct fuse_bufvec& data, std::int64_t size_before) {
+  if (size_before < 0 || data.count != 1 || (data.buf[0].flags & FUSE_BUF_IS_FD) != 0) return 0;
   std::vector<char> there(data.buf[0].size);
   // Through /proc, because the caller's own descriptor may not be for reading.
   const UniqueFd file(open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));
-  return pread(file.get(), there.data(), there.size(), offset) == static_cast<ssize_t>(there.size()) &&
-         std::memcmp(there.data(), data.buf[0].mem, there.size()) == 0;
+  const ssize_t read = pread(file.get(), there.data(), there.size(), size_before);
+  if (read <= 0 || std::memcmp(there.data(), data.buf[0].mem, static_cast<std::size_t>(read)) != 0) return 0;
+  return static_cast<std::size_t>(read);
 }
 
-void op_write_buf(fuse_req_t req, fuse_ino_t, struct fuse_bufvec* data, off_t offset, FileInfo* info) {
+void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec* data, off_t offset, FileInfo* info) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
+  Intent intent = mount.intent();
+  if (intent.done()) return void(fuse_reply_write(req, intent.result()));
   const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
-  if (attempt == Attempt::again && was_appended(*fd, *data, offset)) return void(fuse_reply_write(req, fuse_buf_size(data)));
-  if (offset > kFileBytesMax - static_cast<off_t>(fuse_buf_size(data))) return reply_errno(req, Errno{EFBIG});
-  struct fuse_bufvec to = at_descriptor(*fd, offset, fuse_buf_size(data));
-  const ssize_t written = fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
+  const std::size_t size = fuse_buf_size(data);
+  if (offset > kFileBytesMax - static_cast<off_t>(size)) return reply_errno(req, Errno{EFBIG});
+  const bool appends = (info->flags & O_APPEND) != 0;
+  const std::size_t there = appends && intent.was_begun() ? appended(*fd, *data, intent.size_before()) : 0;
+  intent.goes_on_at(there);
+  const InodeKey file = mount.key_of(ino);
+  const auto begun = appends ? intent.appends(file, ino, *fd, size) : intent.changes(file);
+  if (!begun) return reply_errno(req, begun.error());
+  struct fuse_bufvec to = at_descriptor(*fd, offset + static_cast<off_t>(there), size - there);
+  data->off = there;
+  const ssize_t written = there == size ? 0 : fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
+  const std::size_t all = there + static_cast<std::size_t>(std::max<ssize_t>(written, 0));
+  intent.settle(written >= 0, all);
   if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
-  fuse_reply_write(req, static_cast<std::size_t>(written));
+  fuse_reply_write(req, all);
 }
 
 // close(2) of one descriptor of a process: its POSIX locks of the file go, all of them.
@@ -155,7 +169,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t, int data_only, FileInfo* info) {
 }
 
 void op_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length, FileInfo* info) {
-  reply(req, mount_of(req).files().allocate(info->fh, mode, offset, length));
+  Intent intent = mount_of(req).intent();
+  reply(req, mount_of(req).files().allocate(info->fh, mode, offset, length, intent));
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* info) {
@@ -166,7 +181,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* in
 
 void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t, off_t out_offset, FileInfo* out,
                         std::size_t length, int) {
-  const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, out->fh, out_offset, length);
+  Intent intent = mount_of(req).intent();
+  const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, out->fh, out_offset, length, intent);
   if (!copied) return reply_errno(req, copied.error());
   fuse_reply_write(req, *copied);
 }

@@ -9,9 +9,11 @@ namespace {
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   Mount& mount = mount_of(req);
-  const auto handle = mount.files().open_directory(caller_of(req), ino);
+  Intent intent = mount.intent();
+  const auto handle = mount.files().open_directory(caller_of(req), ino, intent);
   if (!handle) return reply_errno(req, handle.error());
   info->fh = *handle;
+  mount.answering();
   if (fuse_reply_open(req, info) != 0) mount.files().close(*handle);
 }
 
@@ -36,7 +38,7 @@ class Listing {
     const std::size_t needed = plus_ ? fuse_add_direntry_plus(req_, at, left, name.name, &param, name.next)
                                      : fuse_add_direntry(req_, at, left, name.name, &param.attr, name.next);
     if (needed > left) {
-      if (param.ino != 0) mount_.files().forget(param.ino, 1);
+      if (param.ino != 0) mount_.files().unretain(param.ino);
       return false;
     }
     used_ += needed;
@@ -46,8 +48,9 @@ class Listing {
 
   void reply(const Answer<>& read) {
     if (!read && used_ == 0) return reply_errno(req_, read.error());
+    mount_.answering();
     if (fuse_reply_buf(req_, buffer_.data(), used_) == 0) return;
-    for (const Ino ino : entered_) mount_.files().forget(ino, 1);
+    for (; !entered_.empty(); entered_.pop_back()) mount_.files().unretain(entered_.back());
   }
 
  private:

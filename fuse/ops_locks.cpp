@@ -18,17 +18,21 @@ template <class Try>
 void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, std::function<void()> ended = [] {}) {
   Mount& mount = mount_of(req);
   LockWaiters& waiters = mount.common().waiters;
-  const auto attempt = [req, try_lock, ended] {
+  Journal& journal = mount.common().journal;
+  const auto attempt = [req, try_lock, ended, &journal, number = mount.number(), unique = mount.current_unique()] {
     const Answer<> got = try_lock();
     if (!got && got.error() == Errno{EAGAIN}) return false;
+    journal.waits_no_more(number, unique);
     ended();
     reply(req, got);
     return true;
   };
-  const auto give_up = [req, ended](int errno_value) {
+  const auto give_up = [req, ended, &journal, number = mount.number(), unique = mount.current_unique()](int errno_value) {
+    journal.waits_no_more(number, unique);
     ended();
     fuse_reply_err(req, errno_value);
   };
+  journal.waits(mount.number(), mount.current_unique());
   const auto token = waiters.add({mount.key_of(ino), mount.number(), attempt, give_up});
   fuse_req_interrupt_func(req, interrupt_waiter, reinterpret_cast<void*>(token));
   waiters.arm(token);

@@ -56,7 +56,8 @@ Changes changes_of(const struct stat& values, int to_set) {
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat* values, int to_set, FileInfo* info) {
   Mount& mount = mount_of(req);
   const Changes changes = changes_of(*values, to_set);
-  const auto changed = mount.files().change(caller_of(req), ino, changes, info == nullptr ? 0 : info->fh);
+  Intent intent = mount.intent();
+  const auto changed = mount.files().change(caller_of(req), ino, changes, info == nullptr ? 0 : info->fh, intent);
   // Where the kernel does not check directories itself, names it has cached below one are only as good as its mode was.
   const bool access_changed = changed && S_ISDIR(changed->values.st_mode) && (changes.mode || changes.uid || changes.gid);
   if (access_changed) mount.access_changed();
@@ -71,44 +72,44 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino) {
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().make_node(caller_of(req), parent, name, mode, device, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().make_node(caller_of(req), parent, name, mode, device, intent));
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().make_directory(caller_of(req), parent, name, mode, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().make_directory(caller_of(req), parent, name, mode, intent));
 }
 
 void op_symlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().make_symlink(caller_of(req), target, parent, name, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().make_symlink(caller_of(req), target, parent, name, intent));
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().link(caller_of(req), ino, parent, name, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().link(caller_of(req), ino, parent, name, intent));
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().unlink(caller_of(req), parent, name, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().unlink(caller_of(req), parent, name, intent));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().remove_directory(caller_of(req), parent, name, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().remove_directory(caller_of(req), parent, name, intent));
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name, unsigned flags) {
   Mount& mount = mount_of(req);
-  const Attempt attempt = mount.attempt();
-  reply(req, mount.files().rename(caller_of(req), parent, name, new_parent, new_name, flags, attempt));
+  Intent intent = mount.intent();
+  reply(req, mount.files().rename(caller_of(req), parent, name, new_parent, new_name, flags, intent));
 }
 
 void op_statfs(fuse_req_t req, fuse_ino_t ino) {

@@ -11,11 +11,11 @@
 #include <utility>
 
 #include "fuse/identity.hpp"
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 namespace {
 
-constexpr std::size_t kBufferBytes = kWriteBytesMax + 4096;
 constexpr std::uint64_t kStop = ~std::uint64_t{0};
 constexpr std::uint64_t kTimer = kStop - 1;
 // A lock let go past the share (in the backing directory) is noticed this late.
@@ -23,10 +23,8 @@ constexpr int kLockRetryMilliseconds = 250;
 
 }  // namespace
 
-Reactor::Reactor(LockWaiters& waiters, zones::Gates& gates, std::chrono::nanoseconds linger,
-                 std::function<void(MountNumber)> gone)
-    : waiters_(waiters),
-      gates_(gates),
+Reactor::Reactor(Common& common, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone)
+    : common_(common),
       gone_(std::move(gone)),
       // With one processor whoever sends the next request could not run meanwhile.
       linger_longest_(std::thread::hardware_concurrency() > 1 ? linger : std::chrono::nanoseconds(0)),
@@ -42,13 +40,17 @@ Result<> Reactor::start(unsigned workers) {
   event.events = EPOLLIN;
   event.data.u64 = kStop;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event) != 0) return fail_errno(errno, "event loop of the share");
-  const auto timer = gates_.timer();
+  const auto timer = common_.gates.timer();
   if (!timer) return fail(timer.error());
   // Each time that it runs out wakes one worker, which sets it anew before it serves.
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kTimer;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, *timer, &event) != 0) return fail_errno(errno, "event loop of the share");
-  for (unsigned worker = 0; worker < workers; ++worker) threads_.emplace_back([this, worker] { work(worker); });
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    auto buffer = common_.journal.buffer(worker);
+    if (!buffer) return fail(buffer.error());
+    threads_.emplace_back([this, worker, memory = *buffer] { work(worker, memory); });
+  }
   return {};
 }
 
@@ -86,16 +88,15 @@ std::shared_ptr<Mount> Reactor::find(MountNumber number) const {
   return found == mounts_.end() ? nullptr : found->second;
 }
 
-void Reactor::work(unsigned worker) {
+void Reactor::work(unsigned worker, std::span<std::byte> buffer) {
   prepare_worker_thread();
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
-  std::vector<std::byte> buffer(kBufferBytes);
   while (true) {
     struct epoll_event event{};
-    const int ready = epoll_wait(epoll_.get(), &event, 1, waiters_.empty() ? -1 : kLockRetryMilliseconds);
-    if (ready == 0) waiters_.wake_all();
+    const int ready = epoll_wait(epoll_.get(), &event, 1, common_.waiters.empty() ? -1 : kLockRetryMilliseconds);
+    if (ready == 0) common_.waiters.wake_all();
     if (ready <= 0) continue;
     if (event.data.u64 == kStop) return;
     if (event.data.u64 == kTimer) {
@@ -116,26 +117,27 @@ void Reactor::arm(const Mount& mount, bool on) {
 void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned worker) {
   const std::shared_ptr<Mount> mount = find(number);
   if (!mount) return;
+  common_.journal.about_to_read(worker, number, buffer);
   auto size = mount->receive(buffer);
   if (size && *size > 0 && linger_longest_.count() > 0) mount->linger().woken(Clock::now(), linger_longest_);
   while (true) {
     if (!size) return gone_(number);
     arm(*mount, true);  // before it is served: requests of one mount are served in parallel
-    if (*size == 0 || (mount->gated() && held_back(*mount, buffer.first(*size)))) return;
-    mount->serve(buffer.first(*size), worker);
-    size = linger(*mount, buffer);
+    if (*size == 0 || !serve(*mount, buffer.first(*size), worker)) return;
+    size = linger(*mount, buffer, worker);
     if (size && *size == 0) return;
   }
 }
 
 // The next request, where it comes within the moment that this mount is worth; 0 else. No other worker is woken meanwhile.
-Answer<std::size_t> Reactor::linger(Mount& mount, std::span<std::byte> buffer) {
+Answer<std::size_t> Reactor::linger(Mount& mount, std::span<std::byte> buffer, unsigned worker) {
   const auto window = mount.linger().window();
   const auto begun = Clock::now();
   Answer<std::size_t> size = 0;
   if (window.count() > 0 && lingering_.fetch_add(1) < lingering_max_) {
     arm(mount, false);
     while (!mount.abandoned()) {
+      common_.journal.about_to_read(worker, mount.number(), buffer);
       size = mount.receive(buffer);
       if (!size || *size > 0 || Clock::now() - begun >= window) break;
       sched_yield();  // whoever is to send it may be waiting for this processor
@@ -147,18 +149,26 @@ Answer<std::size_t> Reactor::linger(Mount& mount, std::span<std::byte> buffer) {
   return size;
 }
 
+bool Reactor::serve(Mount& mount, std::span<std::byte> request, unsigned worker) {
+  if (mount.gated() && held_back(mount, request)) return false;
+  mount.serve(request, worker);
+  return true;
+}
+
 bool Reactor::held_back(Mount& mount, std::span<const std::byte> request) {
   // What the mount's rights answer does not depend on its way to the file system.
   if (mount.answered_by_rights(request)) return true;
   using Kind = zones::Gates::Verdict::Kind;
-  const auto verdict = gates_.judge(mount.number(), request);
+  const auto verdict = common_.gates.judge(mount.number(), request);
   if (verdict.kind == Kind::refused) mount.answer_error(request, verdict.error);
+  if (verdict.kind == Kind::parked) common_.journal.waits(mount.number(), read_as<RequestHead>(request).name());
   return verdict.kind != Kind::pass;
 }
 
 void Reactor::serve_due(unsigned worker) {
-  auto due = gates_.take();
+  auto due = common_.gates.take();
   if (!due) return;
+  common_.journal.waits_no_more(due->client, read_as<RequestHead>(due->message).name());
   const std::shared_ptr<Mount> mount = find(due->client);
   if (!mount) return;
   if (due->error != 0) {

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -25,7 +26,7 @@ class Reactor {
  public:
   // `gone` is called on a worker when the kernel's side of a mount has ended. `linger`: for how long a worker looks for a
   // mount's next request at most, before it sleeps.
-  Reactor(LockWaiters& waiters, zones::Gates& gates, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone);
+  Reactor(Common& common, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone);
   ~Reactor();
 
   Result<> start(unsigned workers);
@@ -33,13 +34,15 @@ class Reactor {
   // No request of the mount is begun after this; one that is being served ends by itself.
   void remove(MountNumber number);
   void stop();
+  // One request that was read; on a thread like a worker's. False where it is held back.
+  bool serve(Mount& mount, std::span<std::byte> request, unsigned worker);
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  void work(unsigned worker);
+  void work(unsigned worker, std::span<std::byte> buffer);
   void arm(const Mount& mount, bool on);
-  Answer<std::size_t> linger(Mount& mount, std::span<std::byte> buffer);
+  Answer<std::size_t> linger(Mount& mount, std::span<std::byte> buffer, unsigned worker);
   void turn(MountNumber number, std::span<std::byte> buffer, unsigned worker);
   std::shared_ptr<Mount> find(MountNumber number) const;
 
@@ -48,8 +51,7 @@ class Reactor {
   // A request that was parked and whose time has come, if any.
   void serve_due(unsigned worker);
 
-  LockWaiters& waiters_;
-  zones::Gates& gates_;
+  Common& common_;
   std::function<void(MountNumber)> gone_;
   const std::chrono::nanoseconds linger_longest_;
   const unsigned lingering_max_;

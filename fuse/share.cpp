@@ -8,12 +8,15 @@
 #include <mutex>
 #include <set>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "broker/base/log.hpp"
+#include "fuse/identity.hpp"
 #include "fuse/mount.hpp"
 #include "fuse/mounter.hpp"
 #include "fuse/reactor.hpp"
+#include "fuse/recovery.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -40,8 +43,9 @@ class RunningShare final : public Share {
  public:
   RunningShare(const Options& options, Survival& survival)
       : passthrough_(options.passthrough),
-        common_(survival, cached_descriptors(), options.cache_timeout.count(), options.clock),
-        reactor_(common_.waiters, common_.gates, options.linger, [this](MountNumber number) { end(number, "unmounted"); }) {}
+        resend_(options.resend),
+        common_(survival, cached_descriptors(), options.cache_timeout.count(), options.clock, options.fault),
+        reactor_(common_, options.linger, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {
     reactor_.stop();
@@ -49,7 +53,10 @@ class RunningShare final : public Share {
     for (const auto& mount : mounts) end_mount(*mount);
   }
 
-  Result<> run(unsigned workers) { return reactor_.start(std::clamp(workers, 1U, MountHeader::kWorkersMax)); }
+  Result<> run(unsigned workers) {
+    if (auto opened = common_.journal.open(); !opened) return opened;
+    return reactor_.start(std::clamp(workers, 1U, MountHeader::kWorkersMax));
+  }
 
   Result<UniqueFd> mount(const MountSpec& spec) override;
   int held(const MountId& id) const override;
@@ -66,6 +73,7 @@ class RunningShare final : public Share {
  private:
   std::shared_ptr<Mount> find(const MountId& id) const;
   Result<> reserve(const MountId& id);
+  Result<> finish(const std::vector<std::shared_ptr<Mount>>& resumed);
   Result<std::shared_ptr<Mount>> make(const MountSpec& spec, UniqueFd& place);
   void end(MountNumber number, std::string_view reason);
   void end_mount(Mount& mount) {
@@ -74,6 +82,7 @@ class RunningShare final : public Share {
   }
 
   const bool passthrough_;
+  const bool resend_;
   Common common_;
   mutable std::mutex mutex_;  // outermost; no system call that may block under it
   std::vector<std::shared_ptr<Mount>> mounts_;
@@ -134,10 +143,22 @@ int RunningShare::held(const MountId& id) const {
   return mount ? mount->place() : -1;
 }
 
+// On a thread like a worker's: requests are served as other users.
+Result<> RunningShare::finish(const std::vector<std::shared_ptr<Mount>>& resumed) {
+  Result<> finished;
+  std::jthread([&] {
+    prepare_worker_thread();
+    auto unserved = finish_interrupted(common_, resumed, resend_);
+    if (!unserved) return void(finished = fail(unserved.error()));
+    for (Unserved& one : *unserved) reactor_.serve(*one.mount, one.request, Journal::kRecovery);
+  }).join();
+  return finished;
+}
+
 Result<std::vector<MountId>> RunningShare::recover() {
   const auto names = common_.survival.regions();
   const std::set<std::string> regions(names.begin(), names.end());
-  std::vector<MountId> recovered;
+  std::vector<std::shared_ptr<Mount>> resumed;
   for (const std::string& name : regions) {
     const auto number = number_of_region(name);
     if (!number) continue;
@@ -147,11 +168,16 @@ Result<std::vector<MountId>> RunningShare::recover() {
       log::info("share not resumed", {{"number", *number}, {"reason", mount.error().message}});
       continue;
     }
-    if (auto added = reactor_.add(*mount); !added) return fail(added.error());
-    recovered.push_back((*mount)->id());
-    (*mount)->take_back();  // the daemon may have died on its way to it
+    resumed.push_back(std::move(*mount));
+  }
+  if (auto finished = finish(resumed); !finished) return fail(finished.error());
+  std::vector<MountId> recovered;
+  for (const auto& mount : resumed) {
+    if (auto added = reactor_.add(mount); !added) return fail(added.error());
+    recovered.push_back(mount->id());
+    mount->take_back();  // the daemon may have died on its way to it
     const std::scoped_lock lock(mutex_);
-    mounts_.push_back(std::move(*mount));
+    mounts_.push_back(mount);
   }
   return recovered;
 }

@@ -67,6 +67,20 @@ struct MountSpec {
   bool passthrough = true;
 };
 
+// The moments in serving a request at which the daemon's death leaves different things behind.
+enum class Moment : std::uint32_t {
+  received,   // read, nothing done
+  begun,      // its intent is noted
+  executed,   // the backing call has been made, which is not noted yet
+  recorded,   // and now it is
+  counted,    // the kernel's new references are
+  answering,  // just before the reply
+  answered,   // just after it
+};
+// For tests: called at each moment with the kernel's number of the operation. May not return; an errno at `begun` takes the
+// backing call's place, 0 lets all be.
+using FaultHook = int (*)(Moment moment, std::uint32_t opcode);
+
 class Share {
  public:
   struct Options {
@@ -80,6 +94,9 @@ class Share {
     std::chrono::duration<double> cache_timeout{1.0};
     // By which requests wait and throughput is counted; null: the machine's. Must outlive the share, from any thread.
     const Clock* clock = nullptr;
+    // False: as on kernels that can't (before 6.9). What was in flight when the daemon died then fails with EIO.
+    bool resend = true;
+    FaultHook fault = nullptr;
   };
   // Fails with Code::unavailable and what to do where /dev/fuse is missing.
   static Result<std::unique_ptr<Share>> start(const Options& options, Survival& survival);

@@ -2,6 +2,21 @@
 
 namespace berth {
 
+void VolatileSurvival::keep(int fd) {
+  const std::scoped_lock lock(mutex_);
+  kept_.insert(fd);
+}
+
+void VolatileSurvival::forget(int fd) {
+  const std::scoped_lock lock(mutex_);
+  kept_.erase(fd);
+}
+
+bool VolatileSurvival::survived(int fd) const {
+  const std::scoped_lock lock(mutex_);
+  return kept_.contains(fd);
+}
+
 Result<std::span<std::byte>> VolatileSurvival::region(std::string_view name, std::size_t size) {
   const std::scoped_lock lock(mutex_);
   auto& bytes = regions_.try_emplace(std::string{name}, size).first->second;

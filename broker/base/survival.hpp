@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ class Survival {
   virtual void keep(int fd) = 0;
   // Takes `keep` back. Call it before close(2), else the number may already be another's.
   virtual void forget(int fd) = 0;
+  // Whether an earlier daemon kept it and died: then the number is still what that one meant by it.
+  virtual bool survived(int fd) const = 0;
 
   // A named region of memory: the same bytes after a restart, zeroes when new. It keeps the size it was made with: asking
   // for more of it is Code::invalid_argument (take another region). Names are at most 63 bytes.
@@ -40,8 +43,9 @@ class Survival {
 
 class VolatileSurvival final : public Survival {
  public:
-  void keep(int) override {}
-  void forget(int) override {}
+  void keep(int fd) override;
+  void forget(int fd) override;
+  bool survived(int fd) const override;  // for who plays an earlier daemon in the same process: whether it is kept
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override;
   void remove_region(std::string_view name) override;
   std::vector<std::string> regions() const override;
@@ -50,6 +54,7 @@ class VolatileSurvival final : public Survival {
  private:
   mutable std::mutex mutex_;
   std::map<std::string, std::vector<std::byte>, std::less<>> regions_;
+  std::set<int> kept_;
 };
 
 }  // namespace berth

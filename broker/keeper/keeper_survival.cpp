@@ -16,7 +16,7 @@ void unmap(std::span<std::byte> memory) {
 
 }  // namespace
 
-KeeperSurvival::KeeperSurvival(SharedTable& table) : table_(table) {
+KeeperSurvival::KeeperSurvival(SharedTable& table) : table_(table), survivors_(table.kept.all()) {
   for (RegionSlot& slot : table_.regions) {
     if (slot.used.load(std::memory_order_acquire) != 1) continue;
     regions_.emplace(slot.name.data(), Region{&slot, {}});
@@ -29,6 +29,8 @@ KeeperSurvival::~KeeperSurvival() {
     if (region.slot->pool_size == 0) unmap(region.memory);
   }
 }
+
+bool KeeperSurvival::survived(int fd) const { return std::ranges::binary_search(survivors_, fd); }
 
 Result<std::span<std::byte>> KeeperSurvival::region(std::string_view name, std::size_t size) {
   const std::scoped_lock lock(mutex_);

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "broker/base/survival.hpp"
 #include "broker/keeper/region_pools.hpp"
@@ -21,6 +22,7 @@ class KeeperSurvival final : public Survival {
 
   void keep(int fd) override { table_.kept.add(fd); }
   void forget(int fd) override { table_.kept.remove(fd); }
+  bool survived(int fd) const override;
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override;
   // The region's memory is gone, or another region's, when it returns.
   void remove_region(std::string_view name) override;
@@ -37,6 +39,7 @@ class KeeperSurvival final : public Survival {
   Result<> map(Region& region);
 
   SharedTable& table_;
+  const std::vector<int> survivors_;  // sorted
   mutable std::mutex mutex_;
   std::map<std::string, Region, std::less<>> regions_;
   RegionPools pools_;

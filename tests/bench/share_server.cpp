@@ -1,7 +1,7 @@
 // bench_share_server LOCK: serves a share as the daemon does (the real keeper, survival and all) and nothing else, so that only
 // the share is measured. Commands come as lines on standard input, each is answered by a line: `ok ...` or `failed ...`.
 //
-//   mount ID BACKING PLACE       one mount
+//   mount ID BACKING PLACE ZONE  one mount, of a client in that zone
 //   many COUNT BACKING PLACE     COUNT mounts at PLACE/0, PLACE/1, ... : seconds for all, seconds for the slowest
 //   detach COUNT                 the same ended: seconds for all
 //   stats                        mounts, operations, inodes known, whether by passthrough
@@ -48,8 +48,11 @@ bool read_line(std::string& line) {
   return false;
 }
 
-Result<> mount(Share& share, const std::string& id, const std::string& backing, const std::string& place) {
+Result<> mount(Share& share, const std::string& id, const std::string& backing, const std::string& place,
+               const std::string& zone) {
   berth::fuse::MountSpec spec;
+  spec.file_system = "fs-bench";
+  spec.ends = {.client = zone, .target = zone};
   spec.id = MountId(id);
   spec.backing_directory = backing;
   spec.rights = {.write = true, .root_access = true};
@@ -68,7 +71,7 @@ std::string many(Share& share, unsigned count, const std::string& backing, const
   Seconds slowest{};
   for (unsigned i = 0; i < count; ++i) {
     const auto before = Clock::now();
-    if (auto made = mount(share, many_id(i), backing, place + "/" + std::to_string(i)); !made) {
+    if (auto made = mount(share, many_id(i), backing, place + "/" + std::to_string(i), "a"); !made) {
       return fmt::format("failed at {}: {}", i, made.error().message);
     }
     slowest = std::max(slowest, Seconds(Clock::now() - before));
@@ -97,11 +100,11 @@ std::string stats(const Share& share) {
 
 std::string answer(Share& share, const std::string& line) {
   std::istringstream words(line);
-  std::string command, id, backing, place;
+  std::string command, id, backing, place, zone;
   unsigned count = 0;
   words >> command;
-  if (command == "mount" && words >> id >> backing >> place) {
-    auto made = mount(share, id, backing, place);
+  if (command == "mount" && words >> id >> backing >> place >> zone) {
+    auto made = mount(share, id, backing, place, zone);
     return made ? "ok" : "failed " + made.error().message;
   }
   if (command == "many" && words >> count >> backing >> place) return many(share, count, backing, place);

@@ -19,6 +19,7 @@
 #include "broker/base/survival.hpp"
 #include "fuse/mount.hpp"
 #include "fuse/mounter.hpp"
+#include "fuse/recovery.hpp"
 
 namespace berth::fuse::test {
 
@@ -38,7 +39,9 @@ struct Reply {
 
 class FakeKernel {
  public:
-  FakeKernel(Survival& survival, std::string backing) : common_(survival, 16, 1.0), backing_(std::move(backing)) {}
+  FakeKernel(Survival& survival, std::string backing) : common_(survival, 16, 1.0), backing_(std::move(backing)) {
+    static_cast<void>(common_.journal.open());
+  }
   ~FakeKernel() {
     if (mount_) mount_->abandon();
   }
@@ -56,8 +59,9 @@ class FakeKernel {
     return {};
   }
 
-  // As after a crash: the mount's object goes, its memory and its device's number stay.
-  Result<> restart(Survival& survival) {
+  // As after a crash: the mount's object goes, its memory and its device's number stay. `again` is what the kernel sends when
+  // it is asked to resend.
+  Result<> restart(Survival& survival, const std::vector<std::byte>& again = {}) {
     const int number = mount_->device();
     const UniqueFd fresh = device();
     mount_.reset();
@@ -66,6 +70,10 @@ class FakeKernel {
     auto resumed = Mount::resume(common_, 1, {names.begin(), names.end()});
     if (!resumed) return fail(resumed.error());
     mount_ = std::move(*resumed);
+    if (!again.empty() && send(kernel_.get(), again.data(), again.size(), MSG_NOSIGNAL) < 0) return fail_errno(errno, "send");
+    auto unserved = finish_interrupted(common_, {mount_}, true);
+    if (!unserved) return fail(unserved.error());
+    for (Unserved& one : *unserved) one.mount->serve(one.request, 0);
     return {};
   }
 
@@ -81,7 +89,12 @@ class FakeKernel {
   }
 
   // Sends one request and lets the daemon serve it.
-  Reply request(std::uint32_t opcode, std::uint64_t nodeid, std::vector<std::byte> body, std::uint64_t unique = 0) {
+  Reply request(std::uint32_t opcode, std::uint64_t nodeid, const std::vector<std::byte>& body, std::uint64_t unique = 0) {
+    return raw(message(opcode, nodeid, body, unique));
+  }
+
+  std::vector<std::byte> message(std::uint32_t opcode, std::uint64_t nodeid, const std::vector<std::byte>& body,
+                                 std::uint64_t unique = 0) {
     struct fuse_in_header head{};
     head.len = static_cast<std::uint32_t>(sizeof(head) + body.size());
     head.opcode = opcode;
@@ -92,7 +105,7 @@ class FakeKernel {
     head.pid = static_cast<std::uint32_t>(getpid());
     std::vector<std::byte> message = bytes_of(head);
     message.insert(message.end(), body.begin(), body.end());
-    return raw(message);
+    return message;
   }
 
   Reply raw(const std::vector<std::byte>& message) {

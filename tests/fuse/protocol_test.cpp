@@ -43,7 +43,6 @@ class Protocol : public testing::Test {
     return kernel_->request(FUSE_OPEN, ino, FakeKernel::bytes_of(in));
   }
   static std::uint64_t ino_in(const Reply& reply) { return reply.as<fuse_entry_out>().nodeid; }
-  MountHeader& memory() { return *reinterpret_cast<MountHeader*>(survival_.region("share/1", sizeof(MountHeader))->data()); }
 
   std::filesystem::path path_;
   VolatileSurvival survival_;
@@ -176,92 +175,169 @@ TEST_F(Protocol, AfterARestartTheNodeidsAreTheSameAndTheKernelIsAskedToResend) {
   EXPECT_EQ(ino_in(lookup(1, "d")), ino);
 }
 
-// What a crash leaves: the request in the journal, its effect on the disk, no reply.
+// What a crash leaves: the request's record, its effect on the disk or not, no reply. tests/kernel_share/moments_test.cpp
+// kills real daemons at each of these moments.
 class ResentRequests : public Protocol {
  protected:
   static constexpr std::uint64_t kUnique = 4242;
   static constexpr std::uint64_t kResent = kUnique | (std::uint64_t{1} << 63U);
 
-  void crash_in_the_middle(std::uint64_t opened = 0) {
-    memory().journal[0].opened = opened;
-    memory().journal[0].unique = kUnique;
-    ASSERT_TRUE(kernel_->restart(survival_));
-    while (kernel_->heard()) {
+  JournalRecord& record() {
+    return reinterpret_cast<JournalMemory*>(survival_.region("share/journal", sizeof(JournalMemory))->data())->records[3];
+  }
+  // A request that had come to the backing call, to a name for which there was nothing.
+  JournalRecord& begun(Change change, std::string_view name) {
+    JournalRecord& begun = record();
+    begun.mount = 1;
+    begun.parent = 1;
+    begun.change = change;
+    begun.stage = Stage::begun;
+    begun.before = {0, 0, 1};
+    begun.name = {};
+    name.copy(begun.name.data(), begun.name.size() - 1);
+    begun.unique = kUnique;
+    return begun;
+  }
+  KnownInode inode_of(const std::string& name) const {
+    struct stat attributes{};
+    EXPECT_EQ(lstat((path_ / name).c_str(), &attributes), 0);
+    return {attributes.st_dev, attributes.st_ino, 1};
+  }
+  // The reply to the request that comes again.
+  Reply crash_and_resend(std::uint32_t opcode, std::uint64_t nodeid, const std::vector<std::byte>& body,
+                         std::uint64_t unique = kResent) {
+    EXPECT_TRUE(kernel_->restart(survival_, kernel_->message(opcode, nodeid, body, unique)));
+    while (const auto heard = kernel_->heard()) {
+      if ((heard->unique | (std::uint64_t{1} << 63U)) == unique) return *heard;
     }
+    return {};
+  }
+  Reply crash_and_resend_mkdir(std::uint64_t unique = kResent) {
+    return crash_and_resend(FUSE_MKDIR, 1, FakeKernel::bytes_of(fuse_mkdir_in{.mode = 0755, .umask = 0}, "d"), unique);
   }
 };
 
-TEST_F(ResentRequests, AMkdirThatWasBegunSucceedsThoughTheDirectoryIsThere) {
+TEST_F(ResentRequests, AMkdirThatWasDoneSucceedsThoughTheDirectoryIsThere) {
   start({.rights = kAll});
+  begun(Change::make, "d");
   std::filesystem::create_directory(path_ / "d");
-  crash_in_the_middle();
-  EXPECT_EQ(make_directory("d", kResent).error, 0);
+  const Reply again = crash_and_resend_mkdir();
+  EXPECT_TRUE(again.came);
+  EXPECT_EQ(again.error, 0);
   EXPECT_EQ(make_directory("d").error, EEXIST);
 }
 
-TEST_F(ResentRequests, AMkdirThatWasNotBegunFailsAsEver) {
+TEST_F(ResentRequests, AMkdirThatFoundTheNameTakenFails) {
   start({.rights = kAll});
   std::filesystem::create_directory(path_ / "d");
-  crash_in_the_middle();
-  EXPECT_EQ(make_directory("d", kResent + 2).error, EEXIST);
+  begun(Change::make, "d").before = inode_of("d");
+  EXPECT_EQ(crash_and_resend_mkdir().error, EEXIST);
 }
 
-TEST_F(ResentRequests, AnUnlinkThatWasBegunSucceedsThoughTheNameIsGone) {
+TEST_F(ResentRequests, AMkdirThatWasNotBegunFailsThoughAnotherDirectoryIsThere) {
   start({.rights = kAll});
-  crash_in_the_middle();
-  EXPECT_EQ(kernel_->request(FUSE_UNLINK, 1, FakeKernel::text("f"), kResent).error, 0);
+  std::filesystem::create_directory(path_ / "d");
+  begun(Change::make, "d").stage = Stage::received;
+  EXPECT_EQ(crash_and_resend_mkdir().error, EEXIST);
+}
+
+TEST_F(ResentRequests, OneThatNobodyHadBegunIsAsAnyOther) {
+  start({.rights = kAll});
+  begun(Change::make, "other");
+  std::filesystem::create_directory(path_ / "d");
+  EXPECT_EQ(crash_and_resend_mkdir(kResent + 2).error, EEXIST);
+}
+
+TEST_F(ResentRequests, AnUnlinkThatWasDoneSucceedsThoughTheNameIsGone) {
+  std::ofstream(path_ / "f") << "x";
+  start({.rights = kAll});
+  begun(Change::remove, "f").before = inode_of("f");
+  std::filesystem::remove(path_ / "f");
+  EXPECT_EQ(crash_and_resend(FUSE_UNLINK, 1, FakeKernel::text("f")).error, 0);
   EXPECT_EQ(kernel_->request(FUSE_UNLINK, 1, FakeKernel::text("f")).error, ENOENT);
 }
 
-TEST_F(ResentRequests, ARenameThatWasBegunSucceedsThoughTheOldNameIsGone) {
+TEST_F(ResentRequests, AnUnlinkThatWasDoneLeavesTheNextFileOfThatNameAlone) {
+  std::ofstream(path_ / "f") << "x";
   start({.rights = kAll});
+  const UniqueFd keeps_the_number(open((path_ / "f").c_str(), O_RDONLY | O_CLOEXEC));
+  begun(Change::remove, "f").before = inode_of("f");
+  std::filesystem::remove(path_ / "f");
+  std::ofstream(path_ / "f") << "another's";
+  EXPECT_EQ(crash_and_resend(FUSE_UNLINK, 1, FakeKernel::text("f")).error, 0);
+  EXPECT_TRUE(std::filesystem::exists(path_ / "f"));
+}
+
+TEST_F(ResentRequests, ARenameThatWasDoneSucceedsThoughTheOldNameIsGone) {
   std::ofstream(path_ / "new") << "x";
-  crash_in_the_middle();
+  start({.rights = kAll});
+  JournalRecord& rename = begun(Change::rename, "old");
+  rename.before = inode_of("new");
+  rename.new_parent = 1;
+  rename.new_name = NameText{"new"};
   const auto body = FakeKernel::bytes_of(fuse_rename_in{.newdir = 1}, "old", "new");
-  EXPECT_EQ(kernel_->request(FUSE_RENAME, 1, body, kResent).error, 0);
+  EXPECT_EQ(crash_and_resend(FUSE_RENAME, 1, body).error, 0);
   EXPECT_EQ(kernel_->request(FUSE_RENAME, 1, body).error, ENOENT);
 }
 
-TEST_F(ResentRequests, AnExclusiveCreateThatWasBegunOpensItsFile) {
+TEST_F(ResentRequests, AnExclusiveCreateThatWasDoneOpensItsFileWhateverItsMode) {
   start({.rights = kAll});
   std::ofstream(path_ / "f") << "";
-  crash_in_the_middle();
+  std::filesystem::permissions(path_ / "f", std::filesystem::perms::none);
+  begun(Change::make, "f");
   struct fuse_create_in in{};
   in.flags = O_RDWR | O_CREAT | O_EXCL;
-  in.mode = 0644;
-  EXPECT_EQ(kernel_->request(FUSE_CREATE, 1, FakeKernel::bytes_of(in, "f"), kResent).error, 0);
+  EXPECT_EQ(crash_and_resend(FUSE_CREATE, 1, FakeKernel::bytes_of(in, "f")).error, geteuid() == 0 ? 0 : EACCES);
   EXPECT_EQ(kernel_->request(FUSE_CREATE, 1, FakeKernel::bytes_of(in, "f")).error, EEXIST);
 }
 
-TEST_F(ResentRequests, AnOpenThatWasBegunLeavesNoDescriptorBehind) {
+TEST_F(ResentRequests, AnOpenGoesOnWithTheDescriptorThatItHadOpened) {
   std::ofstream(path_ / "f") << "text";
   start({.rights = kAll});
   const auto ino = ino_in(lookup(1, "f"));
   const Reply first = open_file(ino, O_RDONLY);
   ASSERT_EQ(first.error, 0);
-  crash_in_the_middle(first.as<fuse_open_out>().fh);
-  struct fuse_open_in in{};
-  ASSERT_EQ(kernel_->request(FUSE_OPEN, ino, FakeKernel::bytes_of(in), kResent).error, 0);
+  begun(Change::none, "").opened = first.as<fuse_open_out>().fh;
+  const Reply again = crash_and_resend(FUSE_OPEN, ino, FakeKernel::bytes_of(fuse_open_in{}));
+  ASSERT_EQ(again.error, 0);
+  EXPECT_EQ(again.as<fuse_open_out>().fh, first.as<fuse_open_out>().fh);
+}
+
+TEST_F(ResentRequests, AnOpenWhoseCallerIsGoneLeavesNoDescriptorBehind) {
+  std::ofstream(path_ / "f") << "text";
+  start({.rights = kAll});
+  const auto ino = ino_in(lookup(1, "f"));
+  const Reply first = open_file(ino, O_RDONLY);
+  begun(Change::none, "").opened = first.as<fuse_open_out>().fh;
+  ASSERT_TRUE(kernel_->restart(survival_));
+  while (kernel_->heard()) {
+  }
   struct fuse_read_in read{};
   read.fh = first.as<fuse_open_out>().fh;
   read.size = 4;
   EXPECT_EQ(kernel_->request(FUSE_READ, ino, FakeKernel::bytes_of(read)).error, EBADF);
 }
 
-TEST_F(ResentRequests, AnAppendThatWasBegunIsNotDoneTwice) {
+TEST_F(ResentRequests, AnAppendThatWasHalfDoneGoesOnWhereItStopped) {
   std::ofstream(path_ / "f") << "one";
   start({.rights = kAll});
   const auto ino = ino_in(lookup(1, "f"));
   const auto handle = open_file(ino, O_WRONLY | O_APPEND).as<fuse_open_out>().fh;
-  std::ofstream(path_ / "f", std::ios::app) << "two";
-  crash_in_the_middle();
+  std::ofstream(path_ / "f", std::ios::app) << "tw";
+  JournalRecord& append = begun(Change::append, "");
+  append.parent = ino;
+  append.size_before = 3;
+  append.size = 3;
   struct fuse_write_in in{};
   in.fh = handle;
   in.offset = 3;
   in.size = 3;
+  in.flags = O_WRONLY | O_APPEND;
   auto body = FakeKernel::bytes_of(in, "two");
   body.pop_back();
-  EXPECT_EQ(kernel_->request(FUSE_WRITE, ino, body, kResent).error, 0);
+  const Reply again = crash_and_resend(FUSE_WRITE, ino, body);
+  EXPECT_EQ(again.error, 0);
+  EXPECT_EQ(again.as<fuse_write_out>().size, 3U);
   EXPECT_EQ(std::filesystem::file_size(path_ / "f"), 6U);
   EXPECT_EQ(kernel_->request(FUSE_WRITE, ino, body).error, 0);
   EXPECT_EQ(std::filesystem::file_size(path_ / "f"), 9U);

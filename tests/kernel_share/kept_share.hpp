@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,10 @@
 #include "broker/base/unique_fd.hpp"
 #include "fuse/share.hpp"
 #include "tests/kernel_share/served_share.hpp"
+
+namespace berth::test {
+class SharedSurvival;
+}
 
 namespace berth::fuse::test {
 
@@ -26,10 +31,28 @@ class KeptShare {
   // Kills the daemon; what the next one says when it serves: "recovered <number of mounts>".
   std::string kill_daemon();
 
- private:
+  // The next request of this operation (FUSE's number) that comes to `moment` does this, once.
+  enum class Trap : std::uint32_t {
+    none,
+    die,   // the daemon dies; hear() then gives what the next one says
+    stop,  // the request stays there; hear() gives "stopped"; kill_daemon() goes on
+    fail,  // with `error`, where the moment can
+  };
+  void set_trap(Trap trap, Moment moment, std::uint32_t opcode, int error = 0);
+  bool trap_is_set() const;
+  // What the daemon holds for its mounts: descriptors kept, and inodes known to kernels.
+  struct Holdings {
+    std::size_t descriptors = 0;
+    std::size_t inodes = 0;
+    bool operator==(const Holdings&) const = default;
+  };
+  Holdings holdings();
   std::string hear();
+
+ private:
   [[noreturn]] void keep(int control);
-  [[noreturn]] void serve(Survival& survival, int control);
+  [[noreturn]] void serve(berth::test::SharedSurvival& survival, int control);
+  static ssize_t wait_for_end(pid_t daemon, int control);
   std::string start(Share& share, const Survival& survival);
 
   std::vector<Place> places_;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
@@ -34,6 +35,10 @@ class SharedSurvival final : public Survival {
 
   void keep(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = true; }
   void forget(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = false; }
+  bool survived(int fd) const override { return shared_->survived.at(static_cast<std::size_t>(fd)); }
+  std::size_t kept_count() const {
+    return static_cast<std::size_t>(std::count(shared_->kept.begin(), shared_->kept.end(), true));
+  }
   bool kept(int fd) const { return shared_->kept.at(static_cast<std::size_t>(fd)); }
 
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override {
@@ -84,6 +89,7 @@ class SharedSurvival final : public Survival {
   // The keeper's part, after the daemon has died: closes what is not kept and not in `own`.
   void close_the_rest(const std::set<int>& own) {
     ++shared_->restarts;
+    for (std::size_t fd = 0; fd < shared_->kept.size(); ++fd) shared_->survived.at(fd) = shared_->kept.at(fd).load();
     std::vector<int> doomed;
     DIR* directory = opendir("/proc/self/fd");
     while (const dirent* entry = readdir(directory)) {
@@ -102,6 +108,7 @@ class SharedSurvival final : public Survival {
   };
   struct Shared {
     std::array<std::atomic<bool>, 65536> kept;  // of several threads
+    std::array<bool, 65536> survived;
     std::array<Region, 1024> regions;
     std::size_t regions_used;
     std::size_t arena_used;

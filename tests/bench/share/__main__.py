@@ -53,7 +53,7 @@ def parse(words):
     options = parser.parse_args(words)
     options.quick = options.extent == "quick"
     options.build = options.build.resolve()
-    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 1), ("files", 500, 2000), ("mounts", 200, 1000),
+    for name, quick, full in [("rounds", 1, 3), ("seconds", 0.3, 0.5), ("files", 500, 2000), ("mounts", 200, 1000),
                               ("known", 10_000, 1_000_000), ("kills", 3, 10)]:
         if getattr(options, name) is None:
             setattr(options, name, quick if options.quick else full)

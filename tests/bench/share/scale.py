@@ -28,7 +28,7 @@ def mounts(build, home, options):
     try:
         warm = home / "warm"  # what comes with the first mount is not a mount's
         warm.mkdir()
-        server.ask("mount", "warm", backing, warm)
+        server.ask("mount", "warm", backing, warm, "a")
         rows.run(["sh", "-c", f"for i in $(seq 100); do echo > {warm}/$i; done; rm {warm}/*"])
         user, kernel = of_status(server.daemon, "VmRSS"), kernel_kib()
         seconds, slowest = map(float, server.ask("many", count, backing, places))
@@ -63,7 +63,7 @@ def files(build, home, options):
     try:
         for number, place in enumerate(places):
             place.mkdir()
-            server.ask("mount", f"files/{number}", backing, place)
+            server.ask("mount", f"files/{number}", backing, place, "ab"[number])
         before = of_status(server.daemon, "VmRSS")
         begun = time.monotonic()
         for place in places:
@@ -103,7 +103,7 @@ def pause(build, home, options):
     place.mkdir()
     server = subjects.Server(build, home)
     try:
-        server.ask("mount", "pause", backing, place)
+        server.ask("mount", "pause", backing, place, "a")
         worker = subprocess.Popen([build / "tests" / "bench" / "bench_operations", "pause", place], text=True,
                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(options.kills):

@@ -115,22 +115,22 @@ class Berth:
         self.path = home / self.name
         for directory in [self.backing, self.path]:
             directory.mkdir()
-        server.ask("mount", f"bench/{self.name}", self.backing, self.path)
+        server.ask("mount", f"bench/{self.name}", self.backing, self.path, "a")
 
     def stop(self):
         subprocess.run(["umount", "--lazy", str(self.path)], check=False)
 
 
 class BerthPair(Berth):
-    """Berth, while a second mount of the same file system knows every name and its attributes."""
+    """Berth, while a second mount of the file system, in another zone, knows every name and its attributes."""
     name = "pair"
-    how = "Berth while a second mount of the file system knows the whole tree, missing names too"
+    how = "Berth while a second mount, in another zone, knows the whole tree, missing names too"
 
     def __init__(self, server, home):
         super().__init__(server, home)
         self.other = home / "pair-other"
         self.other.mkdir()
-        server.ask("mount", "bench/other", self.backing, self.other)
+        server.ask("mount", "bench/other", self.backing, self.other, "b")
 
     def stop(self):
         super().stop()

@@ -1,0 +1,79 @@
+// What the requests did that a dead daemon could not answer.
+#include "fuse/file_system.hpp"
+
+namespace berth::fuse {
+namespace {
+
+bool same(const KnownInode& one, const KnownInode& other) {
+  return one.number == other.number && one.device == other.device && one.number != 0;
+}
+
+bool nothing(const KnownInode& inode) { return inode.known != 0 && inode.number == 0; }
+
+}  // namespace
+
+InodeKey FileSystem::key_of(Ino ino) const {
+  const InodeRecord* record = inodes_.record(ino);
+  return record == nullptr ? InodeKey{} : InodeKey{record->device, record->number};
+}
+
+// Nobody but this request could change what its names stand for, from the note until its end (Turns).
+bool FileSystem::was_carried_out(const JournalRecord& record) {
+  const auto reach = inodes_.reach(record.parent);
+  if (!reach) return false;
+  if (record.change == Change::resize) {
+    struct stat now{};
+    return fstatat(reach->fd(), "", &now, AT_EMPTY_PATH) == 0 && was_resized(record, now);
+  }
+  const KnownInode now = behind(reach->fd(), record.name.data());
+  switch (record.change) {
+    case Change::make: return nothing(record.before) && now.number != 0;
+    case Change::remove: return record.before.number != 0 && now.known != 0 && !same(now, record.before);
+    case Change::rename:
+    case Change::exchange: return was_renamed(record, now);
+    default: return false;
+  }
+}
+
+// Two names of one inode: nothing happens, however often.
+bool FileSystem::was_renamed(const JournalRecord& record, const KnownInode& now) {
+  if (same(record.before, record.new_before)) return false;
+  const auto to = inodes_.reach(record.new_parent);
+  if (!to || !same(behind(to->fd(), record.new_name.data()), record.before)) return false;
+  return record.change == Change::exchange ? same(now, record.new_before) : !same(now, record.before);
+}
+
+// Programs may go on writing through passthrough while there is no daemon: they make a file longer, never shorter.
+bool FileSystem::was_resized(const JournalRecord& record, const struct stat& now) {
+  const auto wanted = static_cast<std::int64_t>(record.size);
+  return wanted < record.size_before ? now.st_size < record.size_before : now.st_size >= wanted;
+}
+
+void FileSystem::resolve(JournalRecord& record) {
+  // Other mounts may not have been told; of names none is remembered after a crash.
+  for (const KnownInode& inode : {record.before, record.new_before}) {
+    coherence_.attributes_changed(InodeKey{inode.device, inode.number}, 0);
+  }
+  for (const Ino ino : {record.parent, record.new_parent}) coherence_.attributes_changed(key_of(ino), 0);
+  if (record.stage == Stage::begun && record.change != Change::append) {
+    record.result = record.change == Change::resize ? kOnlyResized : 0;
+    record.stage = was_carried_out(record) ? Stage::done : Stage::received;
+  }
+  if (record.stage != Stage::done || record.change != Change::make || record.retained_count != 0) return;
+  // Before another request can take the name away.
+  if (const auto directory = inodes_.reach(record.parent)) {
+    Journal::continue_with(&record);
+    static_cast<void>(enter(directory->fd(), record.name.data()));
+    Journal::continue_with(nullptr);
+  }
+}
+
+Answer<Entry> FileSystem::made_before(const Intent& intent) {
+  const Ino ino = intent.made();
+  if (ino == 0) return refuse(ENOENT);  // another client has taken it away since
+  const auto found = attributes(ino, intent.opened());
+  if (!found) return refuse(found.error());
+  return Entry{.ino = ino, .attributes = found->values};
+}
+
+}  // namespace berth::fuse
