@@ -5,11 +5,13 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -19,6 +21,7 @@
 #include <set>
 #include <utility>
 
+#include "fuse/layout.hpp"
 #include "tests/support/shared_survival.hpp"
 
 namespace berth::fuse::test {
@@ -31,6 +34,8 @@ struct TrapMemory {
   std::uint32_t opcode;
   int error;
   int control;  // the daemon's
+  std::atomic<pid_t> daemon;
+  std::atomic<bool> no_memory;
 };
 TrapMemory* trap_memory = nullptr;
 
@@ -98,6 +103,22 @@ KeptShare::Holdings KeptShare::holdings() {
   return held;
 }
 
+std::size_t KeptShare::locks_waited_for() {
+  send(control_.get(), "count", 5, 0);
+  std::size_t waiting = 0;
+  std::sscanf(hear().c_str(), "%*u %*u %zu", &waiting);
+  return waiting;
+}
+
+void KeptShare::limit_descriptors(std::size_t limit) {
+  struct rlimit wanted{};
+  prlimit(trap_memory->daemon, RLIMIT_NOFILE, nullptr, &wanted);
+  wanted.rlim_cur = std::min<rlim_t>(limit, wanted.rlim_max);
+  if (prlimit(trap_memory->daemon, RLIMIT_NOFILE, &wanted, nullptr) != 0) std::abort();
+}
+
+void KeptShare::deny_memory(bool denied) { trap_memory->no_memory = denied; }
+
 bool KeptShare::trap_is_set() const { return trap_memory->trap != Trap::none; }
 
 std::string KeptShare::hear() {
@@ -142,6 +163,8 @@ void KeptShare::serve(berth::test::SharedSurvival& survival, int control) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGUSR1);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
+  trap_memory->daemon = getpid();
+  survival.deny(&trap_memory->no_memory);
   auto share = Share::start(options_, survival);
   const std::string said = share ? start(**share, survival) : share.error().message;
   send(control, said.data(), said.size(), 0);
@@ -149,7 +172,11 @@ void KeptShare::serve(berth::test::SharedSurvival& survival, int control) {
     sigwaitinfo(&signals, nullptr);
     std::uint64_t inodes = 0;
     for (const auto& mount : (*share)->stats()) inodes += mount.known_inodes;
-    const std::string counts = std::to_string(inodes) + " " + std::to_string(survival.kept_count());
+    const auto journal = survival.region("share/journal", sizeof(JournalMemory));
+    const auto& waiting = reinterpret_cast<const JournalMemory*>(journal->data())->waiting;
+    const auto waiters = std::ranges::count_if(waiting, [](const WaitingRecord& record) { return record.unique != 0; });
+    const std::string counts =
+        std::to_string(inodes) + " " + std::to_string(survival.kept_count()) + " " + std::to_string(waiters);
     send(control, counts.data(), counts.size(), 0);
   }
 }

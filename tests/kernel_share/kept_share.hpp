@@ -47,6 +47,12 @@ class KeptShare {
     bool operator==(const Holdings&) const = default;
   };
   Holdings holdings();
+  // Lock requests that wait in the daemon.
+  std::size_t locks_waited_for();
+  // RLIMIT_NOFILE of the running daemon.
+  void limit_descriptors(std::size_t limit);
+  // No new region of memory for the daemon and its successors.
+  void deny_memory(bool denied);
   std::string hear();
 
  private:

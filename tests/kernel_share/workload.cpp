@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,23 +11,46 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <new>
 #include <stdexcept>
+#include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 namespace berth::fuse::test {
 namespace {
 
+Workload::Shared* totals = nullptr;
+std::chrono::steady_clock::time_point last_call;
+
+// Called after each system call.
 void must(bool good, const char* what) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(now - std::exchange(last_call, now)).count();
+  ++totals->calls;
+  for (auto longest = totals->longest_ms.load(); took > longest && !totals->longest_ms.compare_exchange_weak(longest, took);) {
+  }
   if (!good) throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+// The same where others may be let in first.
+void waited(bool good, const char* what) {
+  last_call = std::chrono::steady_clock::now();
+  must(good, what);
 }
 
 // One process's own directory and its files that stay open all the time.
 class Worker {
  public:
-  explicit Worker(std::string directory) : directory_(std::move(directory)) {
+  Worker(const std::string& mount, int number, Workload::Shared* shared)
+      : directory_(fmt::format("{}/worker{}", mount, number)), shared_(shared) {
+    locked_.reset(open((mount + "/locked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    flocked_.reset(open((mount + "/flocked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    must(locked_ && flocked_, "open locks");
     must(mkdir(directory_.c_str(), 0755) == 0, "mkdir of the worker");
     blocks_.reset(open(path("blocks").c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     must(static_cast<bool>(blocks_), "open blocks");
@@ -38,6 +63,8 @@ class Worker {
     append(number);
     directories();
     names();
+    exchange();
+    locked();
     nameless(number);
   }
 
@@ -88,6 +115,35 @@ class Worker {
     must(unlink(path("m").c_str()) != 0 && errno == ENOENT, "unlink of what is gone");
   }
 
+  // Done twice it is undone.
+  void exchange() {
+    must(mkdir(path("x").c_str(), 0755) == 0, "mkdir to exchange");
+    must(mknod(path("y").c_str(), S_IFREG | 0600, 0) == 0, "mknod to exchange");
+    must(renameat2(AT_FDCWD, path("x").c_str(), AT_FDCWD, path("y").c_str(), RENAME_EXCHANGE) == 0, "exchange");
+    must(unlink(path("x").c_str()) == 0, "unlink of what was exchanged");
+    must(rmdir(path("y").c_str()) == 0, "rmdir of what was exchanged");
+  }
+
+  // All processes on all mounts want the same two locks: whoever has one has it alone.
+  void locked() {
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    waited(fcntl(locked_.get(), F_SETLKW, &whole) == 0, "lock");
+    hold_alone(shared_->posix_holder, "POSIX lock is not exclusive");
+    whole.l_type = F_UNLCK;
+    must(fcntl(locked_.get(), F_SETLK, &whole) == 0, "unlock");
+    waited(flock(flocked_.get(), LOCK_EX) == 0, "flock");
+    hold_alone(shared_->flock_holder, "flock is not exclusive");
+    must(flock(flocked_.get(), LOCK_UN) == 0, "flock unlock");
+  }
+  static void hold_alone(std::atomic<int>& holder, const char* what) {
+    int nobody = 0;
+    must(holder.compare_exchange_strong(nobody, getpid()), what);
+    std::this_thread::yield();
+    int me = getpid();
+    must(holder.compare_exchange_strong(me, 0), what);
+  }
+
   int count_names() const {
     DIR* stream = opendir(directory_.c_str());
     must(stream != nullptr, "opendir");
@@ -107,16 +163,21 @@ class Worker {
   }
 
   std::string directory_;
+  Workload::Shared* shared_;
+  UniqueFd locked_;
+  UniqueFd flocked_;
   UniqueFd blocks_;
   UniqueFd sequence_;
   std::size_t appended_ = 0;
 };
 
-[[noreturn]] void run(const std::string& directory, int progress) {
+[[noreturn]] void run(const std::string& mount, int process, Workload::Shared* shared, int progress) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  last_call = std::chrono::steady_clock::now();
   try {
-    Worker worker(directory);
+    Worker worker(mount, process, shared);
     for (unsigned number = 1;; ++number) {
+      last_call = std::chrono::steady_clock::now();
       worker.round(number);
       if (send(progress, ".", 1, MSG_NOSIGNAL) != 1) _exit(0);
     }
@@ -129,7 +190,10 @@ class Worker {
 
 }  // namespace
 
-Workload::Workload(const std::string& directory, int processes) {
+Workload::Workload(const std::vector<std::string>& mounts, int processes) {
+  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::runtime_error("mmap");
+  totals = shared_ = new (memory) Shared{};
   std::array<int, 2> ends{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) throw std::runtime_error("socketpair");
   progress_.reset(ends[0]);
@@ -138,13 +202,16 @@ Workload::Workload(const std::string& directory, int processes) {
     const pid_t process = fork();
     if (process == 0) {
       progress_.reset();
-      run(fmt::format("{}/worker{}", directory, i), other.get());
+      run(mounts[static_cast<std::size_t>(i) % mounts.size()], i, shared_, other.get());
     }
     processes_.push_back(process);
   }
 }
 
-Workload::~Workload() { stop(); }
+Workload::~Workload() {
+  stop();
+  munmap(shared_, sizeof(Shared));
+}
 
 bool Workload::wait_for_rounds(int rounds) {
   std::array<char, 256> buffer{};

@@ -36,6 +36,8 @@ class SharedSurvival final : public Survival {
   void keep(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = true; }
   void forget(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = false; }
   bool survived(int fd) const override { return shared_->survived.at(static_cast<std::size_t>(fd)); }
+  // While the flag is set no new region is made.
+  void deny(const std::atomic<bool>* denied) { denied_ = denied; }
   std::size_t kept_count() const {
     return static_cast<std::size_t>(std::count(shared_->kept.begin(), shared_->kept.end(), true));
   }
@@ -51,6 +53,7 @@ class SharedSurvival final : public Survival {
       }
       if (region.name[0] == '\0' && region.size == size) spare = &region;
     }
+    if (denied_ != nullptr && *denied_) return fail(Code::resource_exhausted, "the test gives no memory");
     if (spare == nullptr) {
       const std::size_t rounded = (size + 63) / 64 * 64;
       if (shared_->regions_used == shared_->regions.size() || shared_->arena_used + rounded > arena_.size()) {
@@ -117,6 +120,7 @@ class SharedSurvival final : public Survival {
 
   std::span<Region> used() const { return std::span{shared_->regions}.first(shared_->regions_used); }
 
+  const std::atomic<bool>* denied_ = nullptr;
   mutable std::mutex mutex_;  // of one process: the next one starts with its own
   Shared* shared_;
   std::span<std::byte> arena_;

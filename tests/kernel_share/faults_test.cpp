@@ -1,0 +1,210 @@
+// What a program on the share sees when something under it fails: docs/SHARE.md, "Faults".
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/kernel_share/kept_share.hpp"
+#include "tests/kernel_share/served_share.hpp"
+#include "tests/support/requirements.hpp"
+
+namespace berth::fuse::test {
+namespace {
+
+using Trap = KeptShare::Trap;
+constexpr Rights kAll{.write = true, .root_access = true};
+constexpr std::uint32_t kMkdir = 9, kWrite = 16;
+
+int result(bool good) { return good ? 0 : errno; }
+
+// A share whose backing directory is a file system of its own: a small tmpfs.
+class Faults : public testing::Test {
+ protected:
+  void SetUp() override {
+    BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+    ASSERT_EQ(::mkdir(disk_.c_str(), 0777), 0);
+    ASSERT_EQ(::mount("tmpfs", disk_.c_str(), "tmpfs", 0, "size=1m"), 0);
+    std::filesystem::create_directory(backing_);
+  }
+  void TearDown() override {
+    share_.reset();
+    umount2(disk_.c_str(), MNT_DETACH);
+  }
+  void start(Share::Options options = {}) {
+    const MountSpec spec{.id = MountId("faults/data"), .backing_directory = backing_, .rights = kAll};
+    share_ = std::make_unique<KeptShare>(std::vector{Place{.spec = spec, .path = at_}}, options);
+    ASSERT_EQ(share_->first(), "mounted");
+  }
+  int make(const std::string& name) {
+    return in_child({}, [&] { return result(::mkdir((at_ + "/" + name).c_str(), 0755) == 0); });
+  }
+  int fill(const std::string& name, std::size_t bytes) {
+    return in_child({}, [&] {
+      const UniqueFd file(open((at_ + "/" + name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+      if (!file) return errno;
+      const std::string text(4096, 'x');
+      for (std::size_t done = 0; done < bytes; done += text.size()) {
+        if (write(file.get(), text.data(), text.size()) < 0) return errno;
+      }
+      return 0;
+    });
+  }
+  int read_back(const std::string& name) {
+    return in_child({}, [&] {
+      const UniqueFd file(open((at_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC));
+      char byte = 0;
+      if (!file || read(file.get(), &byte, 1) != 1) return errno;
+      return byte == 'x' ? 0 : 1;
+    });
+  }
+
+  TemporaryDirectory temporary_;
+  std::string disk_ = temporary_ / "disk";
+  std::string backing_ = disk_ + "/backing";
+  std::string at_ = temporary_ / "mnt";
+  std::unique_ptr<KeptShare> share_;
+};
+
+TEST_F(Faults, AFullDiskIsEnospcAndRoomThatIsMadeIsRoom) {
+  for (const bool passthrough : {true, false}) {
+    start({.passthrough = passthrough});
+    EXPECT_EQ(fill("big", std::size_t{2} << 20U), ENOSPC);
+    EXPECT_EQ(read_back("big"), 0);
+    EXPECT_EQ(in_child({}, [&] { return result(unlink((at_ + "/big").c_str()) == 0); }), 0);
+    EXPECT_EQ(fill("small", 4096), 0);
+    share_.reset();
+  }
+}
+
+TEST_F(Faults, AFullDiskDuringACrashIsStillEnospc) {
+  start({.passthrough = false});
+  share_->set_trap(Trap::die, Moment::executed, kWrite);
+  EXPECT_EQ(fill("big", std::size_t{2} << 20U), ENOSPC);
+  EXPECT_EQ(share_->hear(), "recovered 1");
+}
+
+TEST_F(Faults, AnErrorOfTheDiskIsTheErrorOfTheCallAndNothingElse) {
+  start({.passthrough = false});
+  ASSERT_EQ(fill("f", 4096), 0);
+  share_->set_trap(Trap::fail, Moment::begun, kMkdir, EIO);
+  EXPECT_EQ(make("d"), EIO);
+  EXPECT_EQ(make("d"), 0);
+  share_->set_trap(Trap::fail, Moment::begun, kWrite, EIO);
+  EXPECT_EQ(fill("f", 4096), EIO);
+  EXPECT_EQ(fill("f", 4096), 0);
+}
+
+TEST_F(Faults, AReadOnlyDiskIsErofsWhatIsThereCanBeRead) {
+  start();
+  ASSERT_EQ(fill("f", 4096), 0);
+  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  EXPECT_EQ(make("d"), EROFS);
+  EXPECT_EQ(fill("g", 4096), EROFS);
+  EXPECT_EQ(fill("f", 4096), EROFS);
+  EXPECT_EQ(read_back("f"), 0);
+  EXPECT_EQ(share_->kill_daemon(), "recovered 1");
+  EXPECT_EQ(read_back("f"), 0);
+  ASSERT_EQ(::mount(nullptr, disk_.c_str(), nullptr, MS_REMOUNT, nullptr), 0);
+  EXPECT_EQ(make("d"), 0);
+}
+
+TEST_F(Faults, ABackingDirectoryThatVanishedIsEnoentUntilTheMountEnds) {
+  start({.cache_timeout = std::chrono::seconds(0)});
+  ASSERT_EQ(fill("f", 4096), 0);
+  const UniqueFd open_before(open((at_ + "/f").c_str(), O_RDONLY | O_CLOEXEC));
+  std::filesystem::remove_all(backing_);
+  EXPECT_EQ(make("d"), ENOENT);
+  EXPECT_EQ(fill("f", 4096), ENOENT);
+  EXPECT_EQ(in_child({}, [&] { return result(access(at_.c_str(), F_OK) == 0); }), 0);
+  EXPECT_EQ(share_->kill_daemon(), "recovered 1");
+  EXPECT_EQ(make("d"), ENOENT);
+  // What is open stays.
+  char byte = 0;
+  EXPECT_EQ(pread(open_before.get(), &byte, 1, 0), 1);
+  EXPECT_EQ(byte, 'x');
+}
+
+TEST_F(Faults, ADiskThatIsUnmountedUnderTheShareIsStillThereForIt) {
+  start();
+  ASSERT_EQ(fill("f", 4096), 0);
+  ASSERT_EQ(umount2(disk_.c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(read_back("f"), 0);
+  EXPECT_EQ(make("d"), 0);
+  EXPECT_EQ(share_->kill_daemon(), "recovered 1");
+  EXPECT_EQ(read_back("f"), 0);
+}
+
+TEST_F(Faults, WithoutResendWhatWasInFlightFailsAndTheMountWorksOn) {
+  start({.passthrough = false, .resend = false});
+  share_->set_trap(Trap::die, Moment::executed, kMkdir);
+  EXPECT_EQ(make("d"), EIO);
+  EXPECT_EQ(share_->hear(), "recovered 1");
+  EXPECT_EQ(make("e"), 0);
+  EXPECT_EQ(fill("f", 4096), 0);
+  EXPECT_EQ(read_back("f"), 0);
+}
+
+TEST_F(Faults, WithoutResendAWaiterForALockDoesNotHang) {
+  start({.passthrough = false, .resend = false});
+  ASSERT_EQ(fill("l", 1), 0);
+  const UniqueFd held(open((at_ + "/l").c_str(), O_RDWR | O_CLOEXEC));
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  ASSERT_EQ(fcntl(held.get(), F_SETLK, &whole), 0);
+  const pid_t waiter = fork();
+  if (waiter == 0) {
+    const int fd = open((at_ + "/l").c_str(), O_RDWR);
+    _exit(fcntl(fd, F_SETLKW, &whole) == 0 ? 0 : errno);
+  }
+  // It waits once its request is answered by nobody: the daemon says when it has read it.
+  while (share_->locks_waited_for() == 0) {
+  }
+  EXPECT_EQ(share_->kill_daemon(), "recovered 1");
+  int status = -1;
+  ASSERT_EQ(waitpid(waiter, &status, 0), waiter);
+  EXPECT_EQ(WEXITSTATUS(status), EIO);
+}
+
+TEST_F(Faults, ADaemonWithoutDescriptorsSaysSoAndWorksOnWhenThereAreSome) {
+  start({.passthrough = false});
+  ASSERT_EQ(fill("f", 4096), 0);
+  share_->limit_descriptors(0);
+  EXPECT_EQ(in_child({}, [&] { return open((at_ + "/f").c_str(), O_RDONLY) < 0 ? errno : 0; }), EMFILE);
+  EXPECT_EQ(in_child({},
+                     [&] {
+                       struct stat attributes{};
+                       return result(stat(at_.c_str(), &attributes) == 0);
+                     }),
+            0);
+  share_->limit_descriptors(20000);
+  EXPECT_EQ(read_back("f"), 0);
+}
+
+TEST_F(Faults, ADaemonWithoutMemoryForMoreInodesSaysSoAndKeepsThoseItHas) {
+  start({.passthrough = false});
+  ASSERT_EQ(fill("known", 4096), 0);
+  share_->deny_memory(true);
+  int refused = 0;
+  for (int i = 0; i < 5000 && refused == 0; ++i) refused = make(fmt::format("d{}", i));
+  EXPECT_EQ(refused, ENFILE);
+  EXPECT_EQ(read_back("known"), 0);
+  share_->deny_memory(false);
+  EXPECT_EQ(make("more"), 0);
+}
+
+}  // namespace
+}  // namespace berth::fuse::test
