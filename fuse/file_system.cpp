@@ -46,14 +46,13 @@ Answer<struct stat> stat_of(int fd) {
 }  // namespace
 
 FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks,
-                       Journal& journal, RunningPrograms& programs)
+                       Journal& journal)
     : grant_(grant),
       inodes_(inodes),
       opens_(opens),
       coherence_(coherence),
       locks_(locks),
       journal_(journal),
-      programs_(programs),
       descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
 Answer<> FileSystem::may_write() const {
@@ -187,7 +186,6 @@ Answer<> FileSystem::apply(const Caller& caller, Ino ino, int fd, const InodeRec
   if (changes.size && !resized) {
     if (record.type != S_IFREG) return refuse(record.type == S_IFDIR ? EISDIR : EINVAL);
     if (*changes.size > kFileBytesMax) return refuse(EFBIG);
-    if (open_fd < 0 && runs_elsewhere(record)) return refuse(ETXTBSY);
     auto done = run_as(changing_identity(caller, fd), caller.pid, [&] { return change_size(fd, open_fd, *changes.size); });
     if (!done) return done;
   }

@@ -26,7 +26,6 @@
 #include "fuse/layout.hpp"
 #include "fuse/lock_table.hpp"
 #include "fuse/open_files.hpp"
-#include "fuse/running_programs.hpp"
 
 namespace berth::fuse {
 
@@ -71,8 +70,7 @@ struct Created {
 
 class FileSystem {
  public:
-  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks, Journal& journal,
-             RunningPrograms& programs);
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks, Journal& journal);
 
   Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
   void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
@@ -164,8 +162,6 @@ class FileSystem {
   void lost_name(UniqueFd victim, const struct stat& left);
   void exchanged(const Reach& directory, const char* name);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent);
-  bool runs_elsewhere(const InodeRecord& record) const;
-  Answer<Handle> open_program(const Caller& caller, Ino ino, const InodeRecord& record, int path_fd, int flags);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
   void note_open(Ino ino, int flags, const struct stat& attributes);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
@@ -191,7 +187,6 @@ class FileSystem {
   Coherence& coherence_;
   LockTable& locks_;
   Journal& journal_;
-  RunningPrograms& programs_;
   UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };
 

@@ -65,8 +65,6 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent
   if (record->type != S_IFREG) return refuse(record->type == S_IFDIR ? EISDIR : ENXIO);
   const auto inode = inodes_.reach(ino);
   if (!inode) return refuse(inode.error());
-  if ((flags & kOpenForExecution) != 0) return open_program(caller, ino, *record, inode->fd(), flags);
-  if (asks_to_write(flags) && runs_elsewhere(*record)) return refuse(ETXTBSY);
   const bool cuts = (flags & O_TRUNC) != 0 && !intent.done();
   if (cuts) {
     if (auto begun = intent.resizes(key_of(ino), ino, inode->fd(), 0); !begun) return refuse(begun.error());
@@ -77,31 +75,7 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent
   if (writes(flags)) strip_for_root(caller, ino, file->get());
   auto handle = add_file(std::move(*file), ino, flags);
   if (handle && !writes(flags)) spare_flush(*handle);
-  if (handle && writes(flags) && runs_elsewhere(*record)) return close(*handle), refuse(ETXTBSY);
   return handle;
-}
-
-bool FileSystem::runs_elsewhere(const InodeRecord& record) const {
-  return programs_.run_elsewhere({record.device, record.number}, inodes_.mount());
-}
-
-// Says that it runs before it looks for writers, and a writer the other way round: one of both sees the other.
-Answer<Handle> FileSystem::open_program(const Caller& caller, Ino ino, const InodeRecord& record, int path_fd, int flags) {
-  const InodeKey key{record.device, record.number};
-  programs_.start(key, inodes_.mount());
-  const auto opened = [&]() -> Answer<Handle> {
-    const Node* node = inodes_.node(ino);
-    if (node == nullptr) return refuse(ESTALE);
-    if (coherence_.elsewhere(*node, inodes_.mount()) == Coherence::Elsewhere::written) return refuse(ETXTBSY);
-    auto file = reopen(caller, path_fd, flags);
-    if (!file) return refuse(file.error());
-    return add_file(std::move(*file), ino, flags);
-  }();
-  OpenRecord* open = opened ? opens_.find(*opened, OpenKind::file) : nullptr;
-  if (open == nullptr) return programs_.end(key, inodes_.mount()), opened;
-  open->executes = 1;
-  spare_flush(*opened);
-  return opened;
 }
 
 Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags) {
@@ -130,7 +104,6 @@ void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
     if (Node* node = inodes_.node(ino)) coherence_.opened(*node, inodes_.mount(), ino, writable, true);
   }
-  for (const OpenRecord* open : opens_.programs()) programs_.start({open->device, open->number}, inodes_.mount());
   for (const OpenRecord* open : opens_.lock_owners()) {
     LockTable::Access access(locks_, {open->device, open->number});
     for (const struct flock& lock : locks_on(fd_of(*open))) {
@@ -143,7 +116,6 @@ void FileSystem::close(Handle handle) {
   const OpenRecord* open = opens_.find(handle, OpenKind::file);
   const Ino ino = open == nullptr ? 0 : open->ino;
   const bool writable = open != nullptr && open->writable != 0;
-  if (open != nullptr && open->executes != 0) programs_.end({open->device, open->number}, inodes_.mount());
   opens_.close(handle);
   if (Node* node = inodes_.node(ino)) coherence_.closed(*node, inodes_.mount(), ino, writable);
 }

@@ -84,7 +84,7 @@ bool FileSystem::drop_locks(Ino ino, std::uint64_t owner) {
 // what the new one has must stay.
 bool FileSystem::drop_locks_of(Handle file) {
   const OpenRecord* closing = opens_.find(file, OpenKind::file);
-  if (closing == nullptr) return false;
+  if (closing == nullptr || !opens_.locked(closing->ino)) return false;
   const Ino ino = closing->ino;
   const InodeRecord* record = inodes_.record(ino);
   if (record == nullptr) return false;

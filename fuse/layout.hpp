@@ -47,7 +47,6 @@ struct OpenRecord {
   std::uint32_t passthrough;  // 0: neither yet, or kPassthrough, kPlain, kGivenUp
   std::uint32_t writable;
   std::uint32_t unflushed;  // the kernel does not announce its close(2)
-  std::uint32_t executes;   // it was opened to be run as a program
   Ino ino;
   std::uint64_t lock_owner;
   std::uint64_t lock_file;  // handle of the open file through which the owner came to its locks

@@ -48,7 +48,6 @@ Mount::Mount(Common& common, MountNumber number) : common_(common), number_(numb
 Mount::~Mount() {
   common_.waiters.drop_mount(number_);
   common_.locks.drop_mount(number_);
-  common_.programs.drop_mount(number_);
   common_.coherence.leave(number_);
   common_.gates.leave(number_);
   if (cache_) cache_->end();
@@ -102,7 +101,7 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &header_->counting,
                   common_.journal.records());
   opens_.emplace(common_.survival, region_name(number_));
-  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal, common_.programs);
+  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   cache_ = std::make_shared<SessionCache>(*grant_, gated_);
   common_.coherence.join(number_, cache_);

@@ -49,7 +49,6 @@ struct Common {
   Coherence coherence{notifier};
   LockWaiters waiters;
   LockTable locks;
-  RunningPrograms programs;
   const SteadyClock steady_clock;
   zones::Gates gates;
   const double cache_timeout;  // seconds

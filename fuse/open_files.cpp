@@ -62,7 +62,6 @@ Answer<OpenRecord*> OpenFiles::fill(UniqueFd fd, Ino ino, const struct stat& att
   record.passthrough = 0;
   record.writable = 0;
   record.unflushed = 0;
-  record.executes = 0;
   record.ino = ino;
   record.lock_owner = 0;
   record.lock_file = 0;
@@ -163,16 +162,6 @@ bool OpenFiles::locked(Ino ino) const {
   const std::scoped_lock lock(mutex_);
   const auto at = locks_.lower_bound({ino, 0});
   return at != locks_.end() && at->first.first == ino;
-}
-
-std::vector<const OpenRecord*> OpenFiles::programs() const {
-  std::vector<const OpenRecord*> programs;
-  const std::scoped_lock lock(mutex_);
-  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    const OpenRecord* record = slots_.at(slot);
-    if (record->kind == OpenKind::file && record->executes != 0) programs.push_back(record);
-  }
-  return programs;
 }
 
 std::vector<std::pair<Ino, bool>> OpenFiles::files() const {

@@ -57,8 +57,6 @@ class OpenFiles {
   }
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
-  // Those that were opened to be run. Valid until they are closed.
-  std::vector<const OpenRecord*> programs() const;
   // The files that are open in passthrough, or those of them that are open for writing.
   std::vector<Handle> passed_through(bool for_writing_only) const;
 
