@@ -58,10 +58,7 @@ bool changes_identities(const api::CallRecord& call) {
 
 // The front door stands for AWS's HTTPS endpoints. What comes over the host's loopback or a task's link never leaves the machine,
 // and counts as aws:SecureTransport: else every policy that asks for TLS, as EFS's own default one does, would refuse all calls.
-http::Request as_if_by_tls(http::Request request) {
-  request.secure = true;
-  return request;
-}
+constexpr bool kCountsAsTls = true;
 
 // All parts, in the order in which they are built; they go in reverse.
 class Daemon {
@@ -236,12 +233,10 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
       const auto interface = c.cluster.interfaces().find(*found->second.interface);
       return interface == c.cluster.interfaces().end() ? "" : cluster_sim::address_text(interface->second.address);
     });
-    adopted = server_->adopt("task-front-door:" + task, listener.descriptor, [this, address](const http::Request& request) {
-      // The task reaches us over its own veth only; AWS would see the address of its network interface.
-      http::Request seen = as_if_by_tls(request);
-      if (!address.empty()) seen.peer = address;
-      return dispatcher_->handle(seen);
-    });
+    // The task reaches us over its own veth only; AWS would see the address of its network interface.
+    adopted = server_->adopt("task-front-door:" + task, listener.descriptor,
+                             [this](const http::Request& request) { return dispatcher_->handle(request); },
+                             {.secure = kCountsAsTls, .peer = address});
   }
   if (!adopted) {
     log::error("a task's endpoint can't be served",
@@ -263,10 +258,10 @@ Result<> Daemon::open_doors() {
                    },
                    [this] { stop_signal_.raise(); }, [this](const http::Request& r) { return handle_fs(*host_mounts_, r); }});
   const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
-  const auto front_door = [this, loopback](const http::Request& request) {
-    return dispatcher_->handle(loopback ? as_if_by_tls(request) : request);
-  };
-  if (auto adopted = server_->adopt("front-door", front_door_, front_door); !adopted) return adopted;
+  const auto front_door = [this](const http::Request& request) { return dispatcher_->handle(request); };
+  if (auto adopted = server_->adopt("front-door", front_door_, front_door, {.secure = loopback && kCountsAsTls}); !adopted) {
+    return adopted;
+  }
   return server_->listen_unix("admin", directory_.admin_socket(), 0600,
                               [this](const http::Request& r) { return admin_->handle(r); });
 }

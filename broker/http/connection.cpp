@@ -97,7 +97,7 @@ Connection::Connection(std::shared_ptr<Listener> listener, UniqueFd client)
     : listener_(std::move(listener)),
       options_(listener_->engine().options),
       stream_(asio::make_strand(listener_->engine().io), protocol_of(client.get()), client.get()),
-      peer_(peer_of(client.get())),
+      peer_(listener_->link().peer.empty() ? peer_of(client.get()) : listener_->link().peer),
       buffer_(options_.header_bytes_max + kReadAhead) {
   (void)client.release();  // the stream's now
 }
@@ -178,6 +178,7 @@ Request Connection::take_request() {
   request.body = std::move(message.body());
   request.peer = peer_;
   request.listener = listener_->name();
+  request.secure = listener_->link().secure;
   return request;
 }
 

@@ -43,7 +43,7 @@ class Connection;
 
 class Listener : public std::enable_shared_from_this<Listener> {
  public:
-  Listener(Engine& engine, std::string name, UniqueFd fd, AsyncHandler handler);
+  Listener(Engine& engine, std::string name, UniqueFd fd, AsyncHandler handler, Link link);
   void start();
   // Takes no more connections, cuts those that are not being answered, waits for the rest.
   void stop();
@@ -51,6 +51,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   const std::string& name() const { return name_; }
   const AsyncHandler& handler() const { return handler_; }
+  const Link& link() const { return link_; }
   Engine& engine() { return engine_; }
   void gone(const Connection* connection);
 
@@ -66,6 +67,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   Engine& engine_;
   const std::string name_;
   const AsyncHandler handler_;
+  const Link link_;
   asio::strand<asio::io_context::executor_type> strand_;
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_timer_;

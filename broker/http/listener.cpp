@@ -18,10 +18,11 @@ constexpr std::string_view kFull =
 
 }  // namespace
 
-Listener::Listener(Engine& engine, std::string name, UniqueFd fd, AsyncHandler handler)
+Listener::Listener(Engine& engine, std::string name, UniqueFd fd, AsyncHandler handler, Link link)
     : engine_(engine),
       name_(std::move(name)),
       handler_(std::move(handler)),
+      link_(std::move(link)),
       strand_(asio::make_strand(engine.io)),
       socket_(strand_, fd.release()),
       pause_timer_(strand_) {}

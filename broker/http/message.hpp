@@ -24,7 +24,7 @@ struct Request {
   std::string body;      // whole, de-chunked
   std::string peer;      // the client's address, `127.0.0.1`
   std::string listener;  // which listener took it: "front-door", "task:<id>", "admin" (see http::Server::listen)
-  bool secure = false;   // came over TLS
+  bool secure = false;   // came over TLS, or by a link that counts as it (see http::Link)
 
   std::string_view path() const;   // up to the `?`
   std::string_view query() const;  // behind it; empty where there is none

@@ -14,8 +14,8 @@ struct Server::State {
     for (unsigned i = 0; i < options.io_threads; ++i) threads.emplace_back([this] { engine.io.run(); });
   }
 
-  Result<> add(const std::string& name, UniqueFd fd, AsyncHandler handler) {
-    auto listener = std::make_shared<Listener>(engine, name, std::move(fd), std::move(handler));
+  Result<> add(const std::string& name, UniqueFd fd, AsyncHandler handler, Link link = {}) {
+    auto listener = std::make_shared<Listener>(engine, name, std::move(fd), std::move(handler), std::move(link));
     const std::lock_guard lock(mutex);
     if (stopped) return fail(Code::failed_precondition, "the server has stopped");
     if (!listeners.emplace(name, listener).second) return fail(Code::already_exists, "there is a listener `{}`", name);
@@ -70,10 +70,10 @@ Result<> Server::listen_unix(const std::string& name, const std::string& path, u
   return state_->add(name, std::move(*socket), answering_at_once(std::move(handler)));
 }
 
-Result<> Server::adopt(const std::string& name, int fd, Handler handler) {
+Result<> Server::adopt(const std::string& name, int fd, Handler handler, Link link) {
   auto socket = duplicate_listening_socket(fd);
   if (!socket) return fail(socket.error());
-  return state_->add(name, std::move(*socket), answering_at_once(std::move(handler)));
+  return state_->add(name, std::move(*socket), answering_at_once(std::move(handler)), std::move(link));
 }
 
 void Server::stop_listening(const std::string& name) {

@@ -35,6 +35,12 @@ using Handler = std::function<Response(const Request&)>;
 // For answers that wait for something (long polls): holds no worker after it has returned.
 using AsyncHandler = std::function<void(Request, Respond)>;
 
+// What is known beforehand of all requests that one listener takes.
+struct Link {
+  bool secure = false;  // Request::secure
+  std::string peer;     // Request::peer; empty: the address that the socket names
+};
+
 class Server {
  public:
   explicit Server(ServerOptions options = {});
@@ -49,7 +55,7 @@ class Server {
   Result<> listen_unix(const std::string& name, const std::string& path, unsigned mode, Handler handler);
   // A socket that already listens, e.g. one opened in another network namespace. It is duplicated: `fd` stays the caller's,
   // becomes non-blocking and keeps queueing connections until its last copy is closed.
-  Result<> adopt(const std::string& name, int fd, Handler handler);
+  Result<> adopt(const std::string& name, int fd, Handler handler, Link link = {});
 
   // Returns when the listener takes no connection any more and none of its own is served. Requests that a handler has got
   // are answered first; idle connections and half-read requests are cut. A name that isn't there is fine.

@@ -341,6 +341,16 @@ TEST(HttpServer, AdoptsASocketThatAlreadyListensAndLeavesItToItsOwner) {
   EXPECT_TRUE(RawClient(port).connected());  // the owner's copy still listens
 }
 
+TEST(HttpServer, ALinkSaysOfAllItsRequestsWhetherTheyAreSecureAndWhoseTheyAre) {
+  auto socket = listen_tcp_socket("127.0.0.1", 0);
+  ASSERT_TRUE(socket);
+  Server server;
+  const Handler seen = [](const Request& r) { return Response{200, {}, r.peer + (r.secure ? " secure" : " plain")}; };
+  ASSERT_TRUE(server.adopt("task:7", socket->get(), seen, {.secure = true, .peer = "10.0.1.17"}));
+  EXPECT_EQ(Client::tcp("127.0.0.1", port_of(socket->get())).get("/").value().body, "10.0.1.17 secure");
+  EXPECT_EQ(Client::tcp("127.0.0.1", listen(server, seen)).get("/").value().body, "127.0.0.1 plain");
+}
+
 TEST(HttpServer, DoesNotAdoptWhatDoesNotListen) {
   const UniqueFd socket(::socket(AF_INET, SOCK_STREAM, 0));
   Server server;
