@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "broker/base/json_depth.hpp"
+
 namespace berth::agent {
 namespace {
 
@@ -29,7 +31,9 @@ std::string_view word(std::string_view text) {
 void read_attributes(std::string_view text, std::map<std::string, std::string>& attributes) {
   const std::size_t open = text.find('{'), close = text.rfind('}');
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) return;
-  const auto json = nlohmann::json::parse(text.substr(open, close - open + 1), nullptr, false);
+  text = text.substr(open, close - open + 1);
+  if (nests_deeper(text)) return;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
   if (!json.is_object()) return;
   attributes.clear();
   for (const auto& [name, value] : json.items()) {

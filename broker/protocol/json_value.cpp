@@ -9,34 +9,13 @@
 
 #include "broker/base/clock.hpp"
 #include "broker/base/encoding.hpp"
+#include "broker/base/json_depth.hpp"
 
 namespace berth::protocol {
 
 using Json = nlohmann::json;
 
 namespace {
-
-// Deeper than any shape; nlohmann copies and writes by recursion, so this bounds the stack too.
-constexpr int kDepthMax = 64;
-
-bool too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDepthMax) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 // How AWS's parser names what it found. From memory, not tested against AWS.
 std::string found_in(const Json& wire) {
@@ -128,7 +107,7 @@ Typed<Json> blob_from(const Json& wire) {
 
 Typed<Json> parse_object(std::string_view text) {
   if (std::ranges::all_of(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; })) return Json::object();
-  if (too_deep(text)) return std::unexpected(fmt::format("The JSON nests deeper than {} levels", kDepthMax));
+  if (nests_deeper(text)) return std::unexpected(fmt::format("The JSON nests deeper than {} levels", kJsonDepthMax));
   Json parsed = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return std::unexpected<std::string>("The body is not JSON");
   if (!parsed.is_object()) return std::unexpected<std::string>("The body is not a JSON object");

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "broker/base/json_depth.hpp"
+
 namespace berth::runtime {
 namespace {
 
@@ -131,6 +133,7 @@ std::string write_launch(const TaskLaunch& launch) {
 }
 
 Result<TaskLaunch> read_launch(const std::string& text) {
+  if (nests_deeper(text)) return fail(Code::invalid_argument, "launch record: nests more than {} deep", kJsonDepthMax);
   try {
     const json document = json::parse(text);
     TaskLaunch launch;

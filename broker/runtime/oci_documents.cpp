@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "broker/base/json_depth.hpp"
+
 namespace berth::runtime {
 namespace {
 
 using nlohmann::json;
 
-constexpr int kDepthMax = 32;
 constexpr std::size_t kLayersMax = 127;  // Docker's limit
 constexpr std::string_view kReferenceName = "org.opencontainers.image.ref.name";
 
@@ -19,13 +20,8 @@ constexpr const char* kArchitecture = "amd64";
 #endif
 
 Result<json> parse(std::string_view text) {
-  bool too_deep = false;
-  const auto watch = [&](int depth, json::parse_event_t, json&) {
-    too_deep = too_deep || depth > kDepthMax;
-    return !too_deep;  // dropped at once: copies of a deep tree recurse
-  };
-  json value = json::parse(text, watch, false);
-  if (too_deep) return fail(Code::invalid_argument, "a document of the image nests more than {} deep", kDepthMax);
+  if (nests_deeper(text)) return fail(Code::invalid_argument, "a document of the image nests more than {} deep", kJsonDepthMax);
+  json value = json::parse(text, nullptr, false);
   if (!value.is_object()) return fail(Code::invalid_argument, "a document of the image is not a JSON object");
   return value;
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "broker/base/json_depth.hpp"
 #include "broker/base/log.hpp"
 #include "broker/runtime/files.hpp"
 #include "broker/runtime/process.hpp"
@@ -26,7 +27,7 @@ Error OciRuntime::failure(const std::string& bundle, const Error& error) const {
   Error result = error;
   std::istringstream lines(read_file(bundle + "/log").value_or(""));
   for (std::string line; std::getline(lines, line);) {
-    const auto entry = nlohmann::json::parse(line, nullptr, false);
+    const auto entry = nests_deeper(line) ? nlohmann::json() : nlohmann::json::parse(line, nullptr, false);
     if (entry.is_object() && entry.value("level", "") == "error") result.message = entry.value("msg", result.message);
   }
   return result;
@@ -65,7 +66,7 @@ Result<> OciRuntime::start(const std::string& id, const std::string& bundle) con
 Result<std::string> OciRuntime::status(const std::string& id) const {
   auto output = run_checked({.arguments = arguments({"state", id})});
   if (!output) return fail(output.error());
-  const auto state = nlohmann::json::parse(*output, nullptr, false);
+  const auto state = nests_deeper(*output) ? nlohmann::json() : nlohmann::json::parse(*output, nullptr, false);
   if (!state.is_object()) return fail(Code::internal, "`{} state` answered no JSON", program_);
   return state.value("status", "");
 }

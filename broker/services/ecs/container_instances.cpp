@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "broker/base/json_depth.hpp"
 #include "broker/control/control_plane.hpp"
 #include "broker/services/ecs/clusters.hpp"
 #include "broker/services/ecs/container_instance_json.hpp"
@@ -20,7 +21,7 @@ using control::Control;
 
 namespace {
 
-constexpr std::size_t kDescribedMax = 100, kUpdatedMax = 10;
+constexpr std::size_t kInstancesDescribedMax = 100, kUpdatedMax = 10;
 
 const ContainerInstance* find(const Control& c, const ClusterName& cluster, const ContainerInstanceId& id) {
   const auto found = c.cluster.container_instances().find(id);
@@ -47,7 +48,8 @@ Json missing(const Home& home, const ClusterName& cluster, const ContainerInstan
 // The machine that the agent runs on, as its instance identity document names it. Berth makes these documents itself and does
 // not sign them yet: what stands for the signature is that the caller may register instances in the cluster.
 Outcome<std::string> instance_in_document(const Json& input) {
-  const auto document = Json::parse(text_of(input, "instanceIdentityDocument"), nullptr, false);
+  const auto text = text_of(input, "instanceIdentityDocument");
+  const auto document = nests_deeper(text) ? Json() : Json::parse(text, nullptr, false);
   const auto id = document.is_object() ? text_of(document, "instanceId") : std::string();
   if (id.empty()) return client_error("EC2 instance identity document is missing or malformed.");
   return id;
@@ -128,7 +130,7 @@ Outcome<Json> describe_container_instances(const Parts& parts, const CallContext
   const auto home = home_of(parts);
   const auto cluster = cluster_of(home, input);
   if (!cluster) return refused(cluster);
-  const auto ids = read_ids(home, *cluster, input.at("containerInstances"), kDescribedMax);
+  const auto ids = read_ids(home, *cluster, input.at("containerInstances"), kInstancesDescribedMax);
   if (!ids) return refused(ids);
   const Shown shown{.tags = includes(input, "TAGS"), .health = includes(input, "CONTAINER_INSTANCE_HEALTH")};
   return parts.plane.read([&](const Control& c) -> Outcome<Json> {

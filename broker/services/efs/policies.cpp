@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "broker/base/json_depth.hpp"
 #include "broker/control/control_plane.hpp"
 #include "broker/services/efs/operations.hpp"
 #include "broker/services/efs/records.hpp"
@@ -49,6 +50,7 @@ Outcome<void> check_statement(Json& statement, const std::string& arn) {
 
 // The policy as it is kept. The order of members does not survive, as it doesn't with EFS.
 Outcome<std::string> checked(const std::string& document, const std::string& arn) {
+  if (nests_deeper(document)) return refuse("InvalidPolicyException", "the policy nests too deep");
   auto json = Json::parse(document, nullptr, false);
   if (json.is_discarded() || !json.is_object() || !json.contains("Statement"))
     return refuse("InvalidPolicyException", "the policy is not a JSON object with a Statement");

@@ -9,7 +9,7 @@ TEST(OciDocuments, MoreBracketsThanAStackCanHoldAreRefused) {
   std::string document = R"({"manifests":)" + std::string(200000, '[') + std::string(200000, ']') + "}";
   const auto entry = read_index(document, "", true);
   ASSERT_FALSE(entry);
-  EXPECT_EQ(entry.error().message, "a document of the image nests more than 32 deep");
+  EXPECT_EQ(entry.error().message, "a document of the image nests more than 64 deep");
   EXPECT_FALSE(is_index(document));
 }
 

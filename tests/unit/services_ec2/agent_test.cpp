@@ -25,6 +25,7 @@ TEST(EcsConfig, IsFoundInTheUsualFormsOfUserData) {
   EXPECT_EQ(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={\"stack\": \"prod\"}").attributes,
             (std::map<std::string, std::string>{{"stack", "prod"}}));
   EXPECT_TRUE(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={broken").attributes.empty());
+  EXPECT_TRUE(read_ecs_config("ECS_INSTANCE_ATTRIBUTES={\"a\":" + std::string(100'000, '[')).attributes.empty());
 }
 
 TEST(Registration, MemoryIsWhatTheSystemSees) {

@@ -122,6 +122,12 @@ TEST_F(FileSystemPolicies, WhatCanNotBeUnderstoodIsRefusedWhenItIsPut) {
   EXPECT_EQ(code_of("DescribeFileSystemPolicy", {{"FileSystemId", file_system}}), "PolicyNotFound");
 }
 
+TEST_F(FileSystemPolicies, BracketsWithoutEndAreRefusedBeforeTheyAreRead) {
+  const auto answer = put(R"({"Version": "2012-10-17", "Statement": )" + std::string(9000, '[') + std::string(9000, ']') + "}");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, "InvalidPolicyException");
+}
+
 TEST_F(FileSystemPolicies, OneThatLocksItsAuthorOutNeedsTheBypass) {
   constexpr const char* kLockout = R"({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": {"AWS": "*"},
       "Action": "elasticfilesystem:*"}]})";
@@ -135,17 +141,11 @@ TEST_F(FileSystemPolicies, OneThatLocksItsAuthorOutNeedsTheBypass) {
 TEST_F(FileSystemPolicies, AuthorizationSeesThePolicyAndTheTagsOfTheFileSystem) {
   ASSERT_TRUE(put(kEncryptedOnly));
   must("TagResource", {{"ResourceId", file_system}, {"Tags", {{{"Key", "team"}, {"Value", "x"}}}}});
-  for (const auto& row : service.operations) {
-    if (row.name != "DescribeMountTargets") continue;
-    const auto resources = row.resources(context(), {{"FileSystemId", file_system}});
-    ASSERT_TRUE(resources);
-    ASSERT_THAT(*resources, SizeIs(1));
-    EXPECT_EQ(resources->front().arn, "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/" + file_system);
-    EXPECT_TRUE(resources->front().resource_policy);
-    EXPECT_EQ(resources->front().conditions.find("aws:ResourceTag/team")->second, "x");
-    return;
-  }
-  FAIL() << "no such row";
+  const auto seen = resources("DescribeMountTargets", {{"FileSystemId", file_system}});
+  ASSERT_THAT(seen, SizeIs(1));
+  EXPECT_EQ(seen.front().arn, "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/" + file_system);
+  EXPECT_TRUE(seen.front().resource_policy);
+  EXPECT_EQ(seen.front().conditions.find("aws:ResourceTag/team")->second, "x");
 }
 
 }  // namespace
