@@ -28,24 +28,24 @@ def machine():
         pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
-def berth(machine):
-    """One daemon for all tests that do not harm it."""
+def one_daemon():
     daemon = Berth()
     try:
         yield daemon.up()
     finally:
         daemon.down()
+
+
+@pytest.fixture(scope="session")
+def berth(machine):
+    """One daemon for all tests that do not harm it."""
+    yield from one_daemon()
 
 
 @pytest.fixture
 def own_berth(machine):
     """A daemon for one test, which may kill it."""
-    daemon = Berth()
-    try:
-        yield daemon.up()
-    finally:
-        daemon.down()
+    yield from one_daemon()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-// The ECS service over a real control plane, called as the dispatcher calls it.
+// The ECS service over a real control plane with the cluster `demo`.
 #pragma once
 
 #include <string>
@@ -8,6 +8,7 @@
 
 #include "broker/protocol/model.hpp"
 #include "broker/services/ecs/service.hpp"
+#include "tests/support/service_world.hpp"
 #include "tests/support/task_world.hpp"
 #include "tests/unit/services_ecs/shape_check.hpp"
 
@@ -17,51 +18,21 @@ using api::Json;
 
 inline constexpr const char* kArn = "arn:aws:ecs:us-east-1:123456789012:";
 
-class EcsWorld : public ::testing::Test {
+class EcsWorld : public testing::ServiceWorld<testing::TaskWorld> {
  protected:
-  // As the dispatcher. Input, answer and error code are held against the shape table.
-  api::Outcome<Json> call(const std::string& operation, const Json& input) {
+  std::vector<const api::Service*> services() const override { return {&service}; }
+
+  // Input, answer and error code are held against the shape table.
+  api::Outcome<Json> call(const std::string& operation, const Json& input) override {
     const auto* table = protocol::Model::find("ecs");
     const auto* shapes = table->operation(operation);
     testing::expect_shape(*shapes->input, input, operation);
-    auto answer = row(operation).handle(context(), input);
+    auto answer = ServiceWorld::call(operation, input);
     if (answer)
       testing::expect_shape(*shapes->output, *answer, operation);
     else
       EXPECT_NE(table->error(answer.error().code), nullptr) << answer.error().code;
     return answer;
-  }
-  // The answer of a call that must succeed.
-  Json must(const std::string& operation, const Json& input) {
-    auto answer = call(operation, input);
-    if (!answer) ADD_FAILURE() << operation << ": " << answer.error().code << ": " << answer.error().message;
-    return answer.value_or(Json::object());
-  }
-  // "Code: message" of a call that must fail.
-  std::string refusal(const std::string& operation, const Json& input) {
-    const auto answer = call(operation, input);
-    return answer ? "answered " + answer->dump() : answer.error().code + ": " + answer.error().message;
-  }
-  // What the dispatcher would authorize.
-  std::vector<api::ResourceAccess> resources(const std::string& operation, const Json& input) {
-    auto list = row(operation).resources(context(), input);
-    if (!list) ADD_FAILURE() << operation << ": " << list.error().message;
-    return list.value_or(std::vector<api::ResourceAccess>());
-  }
-
-  const api::Operation& row(const std::string& operation) const {
-    for (const auto& found : service.operations)
-      if (found.name == operation) return found;
-    throw std::runtime_error(operation + " is not in the table");
-  }
-
-  api::CallContext context() {
-    api::CallContext c;
-    c.caller.account = c.account = testing::kAccount;
-    c.caller.arn = "arn:aws:iam::123456789012:user/berth-admin";
-    c.now = world.clock().now();
-    c.region = "us-east-1";
-    return c;
   }
 
   // A container with what every definition must say of it.
@@ -115,7 +86,6 @@ class EcsWorld : public ::testing::Test {
     return must("RegisterContainerInstance", registration())["containerInstance"].value("containerInstanceArn", "");
   }
 
-  testing::TaskWorld world;  // has the cluster `demo`
   api::Service service = make_ecs(world.plane());
 };
 

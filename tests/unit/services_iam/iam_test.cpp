@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "broker/base/encoding.hpp"
-#include "tests/unit/services_iam/identity_world.hpp"
+#include "tests/support/service_world.hpp"
 
 namespace berth::services::iam {
 namespace {
@@ -14,10 +14,9 @@ const std::string kTrust =
     R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}]})";
 const std::string kAllow = R"({ "Version": "2012-10-17", "Statement": [{"Effect":"Allow","Action":"s3:*","Resource":"*"}] })";
 
-class Iam : public berth::testing::IdentityWorld {
+class Iam : public berth::testing::ServiceWorld<> {
  protected:
-  Json must(const std::string& name, const Json& input) { return IdentityWorld::must(service, name, input); }
-  std::string refusal(const std::string& name, const Json& input) { return IdentityWorld::refusal(service, name, input); }
+  std::vector<const api::Service*> services() const override { return {&service}; }
   Json make_role(const std::string& name) {
     return must("CreateRole", {{"RoleName", name}, {"AssumeRolePolicyDocument", kTrust}})["Role"];
   }

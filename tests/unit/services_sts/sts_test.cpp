@@ -2,7 +2,7 @@
 
 #include "broker/services/iam/service.hpp"
 #include "credentials/authorization.hpp"
-#include "tests/unit/services_iam/identity_world.hpp"
+#include "tests/support/service_world.hpp"
 
 namespace berth::services::sts {
 namespace {
@@ -15,18 +15,17 @@ const std::string kTaskTrust =
     R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ecs-tasks.amazonaws.com"},"Action":"sts:AssumeRole"}})";
 const std::string kRole = "arn:aws:iam::123456789012:role/app";
 
-class Sts : public berth::testing::IdentityWorld {
+class Sts : public berth::testing::ServiceWorld<> {
  protected:
-  void make_role(const std::string& trust) {
-    must(iam, "CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", trust}});
-  }
+  std::vector<const api::Service*> services() const override { return {&iam, &service}; }
+  void make_role(const std::string& trust) { must("CreateRole", {{"RoleName", "app"}, {"AssumeRolePolicyDocument", trust}}); }
   Json assume(Json input = Json::object()) {
     input.update({{"RoleArn", kRole}, {"RoleSessionName", "one"}});
-    return must(service, "AssumeRole", input);
+    return must("AssumeRole", input);
   }
   std::string refused(Json input = Json::object()) {
     input.update({{"RoleArn", kRole}, {"RoleSessionName", "one"}});
-    return refusal(service, "AssumeRole", input);
+    return refusal("AssumeRole", input);
   }
   credentials::Session session_of(const Json& answer) {
     return tokens.open(answer["Credentials"]["SessionToken"].get<std::string>(), world.clock().now()).value();
@@ -52,13 +51,13 @@ TEST_F(Sts, AnAssumedRoleIsWhoItSaysItIs) {
   const auto session = session_of(answer);
   EXPECT_EQ(session.secret.reveal(), answer["Credentials"]["SecretAccessKey"].get<std::string>());
   caller = session.principal;
-  const auto who = must(service, "GetCallerIdentity", Json::object());
+  const auto who = must("GetCallerIdentity", Json::object());
   EXPECT_EQ(who, (Json{{"Account", "123456789012"},
                        {"Arn", answer["AssumedRoleUser"]["Arn"]},
                        {"UserId", answer["AssumedRoleUser"]["AssumedRoleId"]}}));
 }
 
-TEST_F(Sts, GetCallerIdentityNeedsNoPermission) { EXPECT_TRUE(row(service, "GetCallerIdentity").needs_no_permission); }
+TEST_F(Sts, GetCallerIdentityNeedsNoPermission) { EXPECT_TRUE(row("GetCallerIdentity").needs_no_permission); }
 
 TEST_F(Sts, TheTrustPolicyGoesIntoTheDispatchersDecision) {
   make_role(kTaskTrust);
@@ -82,9 +81,9 @@ TEST_F(Sts, TheDurationIsLimitedByTheRoleAndByChaining) {
   make_role(kOpenTrust);
   EXPECT_EQ(refused({{"DurationSeconds", 3601}}),
             "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
-  must(iam, "UpdateRole", {{"RoleName", "app"}, {"MaxSessionDuration", 7200}});
+  must("UpdateRole", {{"RoleName", "app"}, {"MaxSessionDuration", 7200}});
   const auto answer = assume({{"DurationSeconds", 7200}});
-  must(iam, "PutRolePolicy",
+  must("PutRolePolicy",
        {{"RoleName", "app"},
         {"PolicyName", "p"},
         {"PolicyDocument", R"({"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}})"}});
@@ -96,7 +95,7 @@ TEST_F(Sts, TheDurationIsLimitedByTheRoleAndByChaining) {
 
 TEST_F(Sts, ASessionPolicyNarrowsTheSession) {
   make_role(kOpenTrust);
-  must(iam, "AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess"}});
+  must("AttachRolePolicy", {{"RoleName", "app"}, {"PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess"}});
   const auto whole = session_of(assume()).principal;
   const auto narrow =
       session_of(
@@ -142,21 +141,20 @@ TEST_F(Sts, WhatIsNotBuiltIsRefusedNotIgnored) {
 }
 
 TEST_F(Sts, ARoleArnThatIsNoneIsInvalid) {
-  EXPECT_EQ(refusal(service, "AssumeRole", {{"RoleArn", "arn:aws:s3:::bucket/role"}, {"RoleSessionName", "one"}}),
+  EXPECT_EQ(refusal("AssumeRole", {{"RoleArn", "arn:aws:s3:::bucket/role"}, {"RoleSessionName", "one"}}),
             "ValidationError: arn:aws:s3:::bucket/role is invalid");
 }
 
 TEST_F(Sts, GetSessionTokenIsForLongTermKeysOnly) {
-  const auto session = session_of(must(service, "GetSessionToken", {{"DurationSeconds", 900}}));
+  const auto session = session_of(must("GetSessionToken", {{"DurationSeconds", 900}}));
   EXPECT_EQ(session.principal.arn, caller.arn);
   caller = session.principal;
-  EXPECT_EQ(refusal(service, "GetSessionToken", Json::object()),
-            "AccessDenied: Cannot call GetSessionToken with session credentials");
+  EXPECT_EQ(refusal("GetSessionToken", Json::object()), "AccessDenied: Cannot call GetSessionToken with session credentials");
 }
 
 TEST_F(Sts, AnAccessKeyTellsItsAccount) {
-  EXPECT_EQ(must(service, "GetAccessKeyInfo", {{"AccessKeyId", caller.access_key_id}})["Account"], "123456789012");
-  EXPECT_TRUE(refusal(service, "GetAccessKeyInfo", {{"AccessKeyId", "AKIAAAAAAAAAAAAAAAAA"}}).starts_with("ValidationError: "));
+  EXPECT_EQ(must("GetAccessKeyInfo", {{"AccessKeyId", caller.access_key_id}})["Account"], "123456789012");
+  EXPECT_TRUE(refusal("GetAccessKeyInfo", {{"AccessKeyId", "AKIAAAAAAAAAAAAAAAAA"}}).starts_with("ValidationError: "));
 }
 
 }  // namespace
