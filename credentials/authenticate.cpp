@@ -61,6 +61,10 @@ Signed<Claim> temporary(const Identities& identities, const SessionTokens& token
 
 }  // namespace
 
+bool is_user_session(const Principal& principal) {
+  return principal.kind == Principal::Kind::user && principal.access_key_id.starts_with("ASIA");
+}
+
 Signed<Authenticated> authenticate(const Identities& identities, const SessionTokens& tokens, const SignedRequest& request,
                                    const VerifyOptions& options, TimePoint now) {
   auto authorization = read_authorization(request);

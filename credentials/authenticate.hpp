@@ -16,6 +16,9 @@ struct Authenticated {
   std::string service;  // of the credential scope: the signing name
 };
 
+// Temporary credentials of a user, as GetSessionToken gives them.
+bool is_user_session(const Principal& principal);
+
 // The key must be active (or the session's token whole, unexpired and its role still the one it was made for), the signature
 // right and the time near `now`.
 Signed<Authenticated> authenticate(const Identities& identities, const SessionTokens& tokens, const SignedRequest& request,

@@ -42,6 +42,18 @@ Fault fault_of(SignatureErrorCode code) {
 // IAM and STS have one endpoint for all regions; clients sign for us-east-1 or for their own.
 bool is_global(const protocol::Model& model) { return model.name() == "iam" || model.name() == "sts"; }
 
+// What GetSessionToken gives opens all that the user may, but not IAM, and of STS only two operations. (With MFA it would open
+// IAM too; Berth has no MFA.)
+std::optional<WireError> beyond_a_user_session(const protocol::Model& model, const OperationModel* operation) {
+  if (model.name() == "iam") {
+    return fault(model.protocol(), Fault::invalid_client_token, "The security token included in the request is invalid");
+  }
+  if (model.name() != "sts" || !operation || operation->name == "AssumeRole" || operation->name == "GetCallerIdentity") {
+    return std::nullopt;
+  }
+  return fault(model.protocol(), Fault::access_denied, fmt::format("Cannot call {} with session credentials", operation->name));
+}
+
 std::string header_or_empty(const http::Request& request, std::string_view name) {
   const std::string* found = http::find_header(request.headers, name);
   return found ? *found : std::string{};
@@ -175,6 +187,9 @@ Dispatcher::Step<void> Dispatcher::admit(const Entry& entry, const http::Request
     return std::unexpected(fault(
         protocol, Fault::signature_does_not_match,
         fmt::format("Credential should be scoped to a valid region, not '{}': this is {}.", signer->region, parts_.region)));
+  }
+  if (credentials::is_user_session(call.context.caller)) {
+    if (auto beyond = beyond_a_user_session(*entry.model, operation)) return std::unexpected(*std::move(beyond));
   }
   call.context.region = signer->region;
   return {};

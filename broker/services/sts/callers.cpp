@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/services/sts/operations.hpp"
+#include "credentials/authenticate.hpp"
 
 namespace berth::services::sts {
 
@@ -27,7 +28,7 @@ Outcome<Json> get_session_token(const Parts& parts, const CallContext& context, 
     if (input.contains(member)) return refuse("ValidationError", fmt::format("{} is not built in Berth yet", member));
   }
   const bool long_term =
-      context.caller.kind == credentials::Principal::Kind::user && context.caller.access_key_id.starts_with("AKIA");
+      context.caller.kind == credentials::Principal::Kind::user && !credentials::is_user_session(context.caller);
   if (!long_term) return refuse("AccessDenied", "Cannot call GetSessionToken with session credentials");
   const std::chrono::seconds duration(input.value("DurationSeconds", kSessionDefaultSeconds));
   return Json{{"Credentials", credentials_json(parts.tokens.issue(context.caller, duration, context.now, parts.random))}};

@@ -70,11 +70,27 @@ TEST(Dispatcher, GetCallerIdentityNeedsASignatureButNoPermission) {
   EXPECT_NE(unsigned_call.body.find("<Code>MissingAuthenticationToken</Code>"), std::string::npos);
 }
 
+TEST(Dispatcher, AUsersSessionOpensNeitherIamNorTheRestOfSts) {
+  Fake fake;
+  fake.key = "ASIA1";
+  EXPECT_EQ(fake.form("sts", "Action=GetCallerIdentity&Version=2011-06-15").status, 200);
+  EXPECT_EQ(fake.ecs("ListClusters", "{}").status, 200);
+  const auto roles = fake.form("iam", "Action=ListRoles&Version=2010-05-08");
+  EXPECT_EQ(roles.status, 403);
+  EXPECT_NE(roles.body.find("<Code>InvalidClientTokenId</Code>"), std::string::npos) << roles.body;
+  const auto key = fake.form("sts", "Action=GetAccessKeyInfo&Version=2011-06-15&AccessKeyId=AKIAIOSFODNN7EXAMPLE");
+  EXPECT_EQ(key.status, 403);
+  EXPECT_NE(key.body.find("Cannot call GetAccessKeyInfo with session credentials"), std::string::npos) << key.body;
+}
+
 TEST(Dispatcher, OperationsForCallersWithoutKeysNeedNoSignatureButAPermission) {
   Fake fake;
   const std::string body =
-      "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=s1&WebIdentityToken=abcde";
-  EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 200);
+      "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/"
+      "r&RoleSessionName=s1&RoleSessionName=s1&WebIdentityToken=abcde" WebIdentityToken = abcde& Version =
+          2011 - 06 -
+          15 ";
+          EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 200);
   EXPECT_EQ(fake.records.back().caller_arn, "anonymous");
   fake.deny = "sts:AssumeRoleWithWebIdentity";
   EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 403);
@@ -84,11 +100,12 @@ TEST(Dispatcher, ASignatureErrorIsNamedAsTheProtocolHasIt) {
   Fake fake;
   fake.bad_signature = {SignatureErrorCode::invalid_client_token_id, "The security token included in the request is invalid."};
   EXPECT_EQ(type_of(fake.ecs("RunTask", "{}")), "UnrecognizedClientException");
-  EXPECT_NE(fake.form("sts", "Action=GetCallerIdentity").body.find("<Code>InvalidClientTokenId</Code>"), std::string::npos);
+  EXPECT_NE(fake.form("sts", "Action=GetCallerIdentity&Version=2011-06-15").body.find("<Code>InvalidClientTokenId</Code>"),
+            std::string::npos);
   fake.bad_signature->code = SignatureErrorCode::signature_does_not_match;
   EXPECT_EQ(type_of(fake.ecs("RunTask", "{}")), "InvalidSignatureException");
   fake.bad_signature->code = SignatureErrorCode::expired_token;
-  EXPECT_EQ(fake.form("sts", "Action=GetCallerIdentity").status, 403);
+  EXPECT_EQ(fake.form("sts", "Action=GetCallerIdentity&Version=2011-06-15").status, 403);
   EXPECT_EQ(fake.handled, 0);
 }
 
@@ -148,7 +165,7 @@ TEST(Dispatcher, ACallSignedForAnotherRegionIsRefusedButForGlobalServices) {
   Fake fake;
   fake.signed_region = "us-east-1";
   EXPECT_EQ(type_of(fake.ecs("ListClusters", "{}")), "InvalidSignatureException");
-  EXPECT_EQ(fake.form("sts", "Action=GetCallerIdentity").status, 200);
+  EXPECT_EQ(fake.form("sts", "Action=GetCallerIdentity&Version=2011-06-15").status, 200);
 }
 
 TEST(Dispatcher, AnErrorOfTheHandlerHasTheStatusOfItsShape) {

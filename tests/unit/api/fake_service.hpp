@@ -17,6 +17,7 @@ struct Fake {
   std::string deny;                     // this action is denied
   std::optional<credentials::SignatureError> bad_signature;
   std::string signed_region = "eu-west-1";
+  std::string key = "AKIA1";
   int handled = 0;
   Json seen;
   Outcome<Json> answer = Json::object();
@@ -62,6 +63,7 @@ struct Fake {
             {.model = "sts",
              .signing_names = {"sts"},
              .operations = {identity, row("AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity")}},
+            {.model = "iam", .signing_names = {"iam"}, .operations = {row("ListRoles", "iam:ListRoles")}},
             {.model = "ec2", .signing_names = {"ec2"}, .operations = {row("CreateVpc", "ec2:CreateVpc")}}};
   }
 
@@ -73,7 +75,7 @@ struct Fake {
                                                          "Missing Authentication Token"});
     credentials::Authenticated who;
     who.principal.arn = "arn:aws:iam::123456789012:user/ann";
-    who.principal.access_key_id = "AKIA1";
+    who.principal.access_key_id = key;
     who.region = signed_region;
     // Credential=AKIA1/20261123/REGION/SERVICE/aws4_request
     const auto end = header->rfind("/aws4_request");
