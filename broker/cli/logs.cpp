@@ -32,8 +32,16 @@ void LogReader::print(std::string_view line) const {
   const std::size_t after_time = line.find(' ');
   const std::size_t after_stream = line.find(' ', after_time + 1);
   if (after_time == std::string_view::npos || after_stream == std::string_view::npos) return;
-  const bool to_stderr = line.substr(after_time + 1, after_stream - after_time - 1) == "stderr";
-  fmt::print(to_stderr ? stderr : stdout, "{}{}\n", prefix_, timestamps_ ? line : line.substr(after_stream + 1));
+  const std::string_view stream = line.substr(after_time + 1, after_stream - after_time - 1);
+  const std::string_view text = line.substr(after_stream + 1);
+  if (style_.json) {
+    using Json = nlohmann::ordered_json;
+    const Json object{{"time", line.substr(0, after_time)}, {"container", container_}, {"stream", stream}, {"text", text}};
+    fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
+    return;
+  }
+  if (style_.container_names) fmt::print(stream == "stderr" ? stderr : stdout, "{} | ", container_);
+  fmt::print(stream == "stderr" ? stderr : stdout, "{}\n", style_.timestamps ? line : text);
 }
 
 Result<int> logs(const LogsOptions& options) {
@@ -47,8 +55,8 @@ Result<int> logs(const LogsOptions& options) {
     const std::string name = container.value("name", "");
     if (!options.container.empty() && options.container != name) continue;
     const bool several = containers.size() > 1 && options.container.empty();
-    readers.emplace_back(options.state_directory, task->value("id", ""), name, options.timestamps,
-                         several ? name + " | " : std::string{});
+    readers.emplace_back(options.state_directory, task->value("id", ""), name,
+                         LogStyle{.timestamps = options.timestamps, .container_names = several, .json = options.json});
   }
   if (readers.empty()) return fail(Code::not_found, "the task has no container `{}`", options.container);
   // One reader waits for news as long as the daemon lets it; several take turns.

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -146,8 +147,8 @@ class Session {
     const auto& containers = task.at("containers");
     for (const Json& container : containers) {
       const std::string name = container.value("name", "");
-      readers.emplace_back(options_.state_directory, arn.substr(arn.rfind('/') + 1), name, false,
-                           containers.size() > 1 ? name + " | " : std::string{});
+      readers.emplace_back(options_.state_directory, arn.substr(arn.rfind('/') + 1), name,
+                           LogStyle{.container_names = containers.size() > 1});
     }
     const int wait_ms = readers.size() == 1 ? 1000 : 200;
     for (bool finished = false; !finished;) {
@@ -167,15 +168,26 @@ class Session {
     return outcome(arn);
   }
 
-  // The exit code of the first essential container that has one; a task that never started is a failure of its own.
+  // What the first essential container that ran ended with: a container that only prepares the way doesn't speak for the task.
+  static std::optional<int> exit_code(const Json& task, const Json& definition) {
+    for (const Json& wanted : definition.at("containerDefinitions")) {
+      if (!wanted.value("essential", true)) continue;
+      for (const Json& container : task.at("containers")) {
+        if (container.at("name") == wanted.at("name") && container.contains("exitCode")) return container["exitCode"].get<int>();
+      }
+    }
+    return std::nullopt;
+  }
+
+  // The task's exit code; a task that never started is a failure of its own.
   Result<int> outcome(const std::string& arn) {
     auto described = call("DescribeTasks", {{"cluster", options_.cluster}, {"tasks", {arn}}});
     if (!described) return fail(described.error());
     const Json& task = described->at("tasks").at(0);
     if (options_.json) fmt::print("{}\n", task.dump(2));
-    for (const Json& container : task.at("containers")) {
-      if (container.contains("exitCode")) return container.at("exitCode").get<int>();
-    }
+    auto definition = call("DescribeTaskDefinition", {{"taskDefinition", task.at("taskDefinitionArn")}});
+    if (!definition) return fail(definition.error());
+    if (auto code = exit_code(task, definition->at("taskDefinition"))) return *code;
     return fail(Code::failed_precondition, "the task did not start: {}: {}", task.value("stopCode", ""),
                 task.value("stoppedReason", ""));
   }

@@ -100,7 +100,9 @@ Result<int> up(const UpOptions& options) {
   if (!line.starts_with("ready ")) {
     ::kill(*pid, SIGTERM);
     const std::string why = line.starts_with("error: ") ? line.substr(7) : "it ended before it was ready";
-    return fail(Code::failed_precondition, "the daemon did not start: {} (log: {}/daemon.log)", why, options.state_directory);
+    const std::string log = options.state_directory + "/daemon.log";
+    const bool has_log = ::access(log.c_str(), F_OK) == 0;  // it may have ended before it could open one
+    return fail(Code::failed_precondition, "the daemon did not start: {}{}", why, has_log ? " (log: " + log + ")" : "");
   }
   auto status = daemon_status(options.state_directory);
   if (!status) return fail(status.error());

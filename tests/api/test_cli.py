@@ -90,6 +90,15 @@ def test_run_takes_a_task_definition_and_prints_the_task_as_json(cluster, name):
     assert json.loads(task)["taskDefinitionArn"] == definition
 
 
+def test_run_exits_with_the_code_of_the_essential_container_not_of_the_one_that_prepared_it(cluster, name):
+    definition = cluster.ecs.register_task_definition(
+        family=name, networkMode="awsvpc", cpu="256", memory="512", requiresCompatibilities=["FARGATE"], containerDefinitions=[
+            {"name": "first", "image": "host", "essential": False, "command": ["true"]},
+            {"name": "app", "image": "host", "essential": True, "command": ["sh", "-c", "exit 6"],
+             "dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}])["taskDefinition"]["taskDefinitionArn"]
+    assert run(cluster.berth, "--cluster", cluster.name, "--task-definition", definition).returncode == 6
+
+
 @pytest.mark.parametrize("words, said", [
     (["--role", "no-such-role", "--", "true"], "no-such-role"),
     (["-v", "nonsense", "--", "true"], "nonsense"),
@@ -127,6 +136,14 @@ def test_logs_follow_a_task_to_its_end(cluster, name):
     assert cluster.stopped(task)["stoppedReason"] == "seen enough"
     [stamped] = [line for line in cluster.berth.command("logs", "-t", task).splitlines() if line.endswith("first")]
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout first$", stamped), stamped
+
+
+def test_logs_for_machines_are_an_object_a_line(berth):
+    done = run(berth, "--json", "--", "sh", "-c", "echo out; printf 'bad \\377\\n' >&2")
+    task = json.loads(done.stdout.split("\n", 1)[1])["taskArn"]
+    lines = {line["stream"]: line for line in map(json.loads, berth.command("logs", "--json", task).splitlines())}
+    assert (lines["stdout"]["text"], lines["stdout"]["container"]) == ("out", "main")
+    assert lines["stderr"]["text"] == "bad \ufffd" and lines["stderr"]["time"].endswith("Z")
 
 
 def test_logs_and_stop_of_a_task_that_is_not_there_say_so(berth):
