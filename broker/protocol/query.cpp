@@ -49,12 +49,14 @@ Asked asked_of(const http::Request& request) {
 
 Decoded<const OperationModel*> operation_of(const Model& model, const http::Request& request) {
   const Asked asked = asked_of(request);
-  if (const OperationModel* operation = model.operation(asked.action)) return operation;
+  // EC2 serves clients of all its versions; the others' first is their only one.
+  const bool known_version = is_ec2(model) || asked.version == model.api_version();
+  if (const OperationModel* operation = model.operation(asked.action); operation && known_version) return operation;
   if (asked.action.empty()) {
     return std::unexpected(WireError{is_ec2(model) ? "MissingParameter" : "MissingAction",
                                      "The request must contain the parameter Action", nullptr, 400});
   }
-  const std::string version = asked.version.empty() ? model.api_version() : asked.version;
+  const std::string version = asked.version.empty() ? "NO_VERSION_SPECIFIED" : asked.version;
   std::string message = is_ec2(model) ? fmt::format("The action {} is not valid for this web service.", asked.action)
                                       : fmt::format("Could not find operation {} for version {}", asked.action, version);
   return std::unexpected(fault(model.protocol(), Fault::unknown_operation, std::move(message)));

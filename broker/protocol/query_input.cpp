@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "broker/protocol/query_names.hpp"
 #include "broker/protocol/text_value.hpp"
 
 namespace berth::protocol::query {
@@ -22,10 +23,6 @@ std::string input_name(const Member& member, bool ec2) {
   if (ec2 && !name.empty() && name[0] >= 'a' && name[0] <= 'z') name[0] = static_cast<char>(name[0] - 'a' + 'A');
   return name;
 }
-
-std::string or_else(const std::string& name, const char* otherwise) { return name.empty() ? otherwise : name; }
-
-bool is_flat(const Member& member) { return member.flattened || member.shape->flattened; }
 
 Read read_list(const Member& member, const FormNode& node, const std::string& path, bool ec2) {
   const Shape& shape = *member.shape;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "broker/protocol/query_names.hpp"
 #include "broker/protocol/text_value.hpp"
 
 namespace berth::protocol::query {
@@ -11,10 +12,6 @@ using Json = nlohmann::json;
 namespace {
 
 void write_value(XmlWriter& xml, const std::string& name, const Member& member, const Json& value, bool ec2);
-
-std::string or_else(const std::string& name, const char* otherwise) { return name.empty() ? otherwise : name; }
-
-bool is_flat(const Member& member) { return member.flattened || member.shape->flattened; }
 
 void write_list(XmlWriter& xml, const std::string& name, const Member& member, const Json& value, bool ec2) {
   const Member& element = member.shape->element;

@@ -10,6 +10,9 @@ TEST(Query, TheActionNamesTheOperation) {
 }
 
 TEST(Query, AnUnknownActionIsInvalid) {
+  for (const char* form : {"Action=CreateRole&Version=1999-01-01", "Action=CreateRole"})
+    EXPECT_FALSE(operation_of(model("iam"), form_request(form))) << form;
+  EXPECT_TRUE(operation_of(model("ec2"), form_request("Action=CreateVpc&Version=2014-10-01")));
   auto found = operation_of(model("iam"), form_request("Action=CreateCat&Version=2010-05-08"));
   ASSERT_FALSE(found);
   const auto response = encode_error(model("iam"), found.error(), "id-1");
