@@ -23,9 +23,9 @@ struct Answer {
   Mention mention = Mention::none;
 };
 
-class Authorization {
+class Judgement {
  public:
-  Authorization(const Identities& identities, const AccessRequest& request)
+  Judgement(const Identities& identities, const AccessRequest& request)
       : identities_(identities),
         request_(request),
         sources_(identities, request.principal),
@@ -198,9 +198,7 @@ class Authorization {
 
 }  // namespace
 
-Decision authorize(const Identities& identities, const AccessRequest& request) {
-  return Authorization(identities, request).decide();
-}
+Decision authorize(const Identities& identities, const AccessRequest& request) { return Judgement(identities, request).decide(); }
 
 std::string denial_message(const AccessRequest& request, const Decision& decision) {
   const auto& principal = request.principal;

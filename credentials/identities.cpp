@@ -5,13 +5,13 @@
 #include "broker/base/arn.hpp"
 #include "broker/base/check.hpp"
 #include "credentials/aws_managed_policies.hpp"
+#include "credentials/secret_key.hpp"
 
 namespace berth::credentials {
 
 namespace {
 
 constexpr std::string_view kBase32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-constexpr std::string_view kSecretAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kAdministratorPolicy =
     R"({"Version":"2012-10-17","Statement":[{"Sid":"Everything","Effect":"Allow","Action":"*","Resource":"*"}]})";
 
@@ -44,7 +44,7 @@ std::string make_unique_id(std::string_view prefix, Random& random) {
 }
 
 AccessKey make_access_key(Random& random, TimePoint now) {
-  return AccessKey{make_unique_id("AKIA", random), Secret(random.text(40, kSecretAlphabet)), true, now};
+  return AccessKey{make_unique_id("AKIA", random), make_secret_key(random), true, now};
 }
 
 Identities::Identities(std::string account) : account_(std::move(account)) {

@@ -9,6 +9,7 @@
 #include "broker/base/encoding.hpp"
 #include "credentials/crypto.hpp"
 #include "credentials/identities.hpp"
+#include "credentials/secret_key.hpp"
 
 namespace berth::credentials {
 
@@ -18,7 +19,6 @@ using Json = nlohmann::json;
 
 // A token is base64(version, nonce, sealed JSON). The version is bound to the seal.
 constexpr std::string_view kVersion = "\x01";
-constexpr std::string_view kSecretAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::string random_bytes(Random& random, std::size_t count) {
   std::string bytes(count, '\0');
@@ -77,7 +77,7 @@ Secret SessionTokens::make_key(Random& random) { return Secret(random_bytes(rand
 
 TemporaryCredentials SessionTokens::issue(Principal principal, std::chrono::seconds duration, TimePoint now, Random& random,
                                           std::map<std::string, std::string> extra) const {
-  Session session{std::move(principal), Secret(random.text(40, kSecretAlphabet)), std::move(extra)};
+  Session session{std::move(principal), make_secret_key(random), std::move(extra)};
   session.principal.access_key_id = make_unique_id("ASIA", random);
   session.principal.issued_at = now;
   // Whole seconds, as the answer shows it: what the client is told is when the token ends.

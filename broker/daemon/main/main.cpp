@@ -61,7 +61,7 @@ Result<int> run(daemon::Config config) {
   auto directory = store::StateDirectory::prepare(config.state_directory);
   if (!directory) return fail(directory.error());
   auto front_door = http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
-  if (!front_door) return fail(front_door.error().within(fmt::format("listen on {}:{}", config.address, config.port)));
+  if (!front_door) return fail(front_door.error());
   config.port = http::port_of(front_door->get());
   if (config.log_to_file) {
     if (auto opened = open_log(*directory); !opened) return fail(opened.error());

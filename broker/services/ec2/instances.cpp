@@ -104,7 +104,7 @@ Values groups_of(const Cluster& cluster, const Instance& instance) {
   return ids;
 }
 
-constexpr std::array kFilters{
+constexpr std::array kInstanceFilters{
     Filter<Instance>{"instance-id", [](const Cluster&, const Instance& i) { return Values{i.id.str()}; }},
     Filter<Instance>{"instance-type", [](const Cluster&, const Instance& i) { return Values{i.type}; }},
     Filter<Instance>{"instance-state-name", [](const Cluster&, const Instance& i) { return Values{i.state}; }},
@@ -282,7 +282,7 @@ Outcome<Json> reboot_instances(ControlPlane& plane, const CallContext&, const Js
 Outcome<Json> describe_instances(ControlPlane& plane, const CallContext&, const Json& input) {
   return plane.read([&](const Control& c) {
     return describe_records(input, "Reservations", "InstanceIds", c.cluster, c.cluster.instances(),
-                            std::span<const Filter<Instance>>(kFilters), "InvalidInstanceID.NotFound", "instance",
+                            std::span<const Filter<Instance>>(kInstanceFilters), "InvalidInstanceID.NotFound", "instance",
                             [&](const Instance& instance) { return reservation(c, {&instance}); });
   });
 }
@@ -295,7 +295,7 @@ Outcome<Json> describe_instance_status(ControlPlane& plane, const CallContext&, 
       asked["Filters"].push_back({{"Name", "instance-state-name"}, {"Values", {"running"}}});
     }
     return describe_records(asked, "InstanceStatuses", "InstanceIds", c.cluster, c.cluster.instances(),
-                            std::span<const Filter<Instance>>(kFilters), "InvalidInstanceID.NotFound", "instance",
+                            std::span<const Filter<Instance>>(kInstanceFilters), "InvalidInstanceID.NotFound", "instance",
                             [](const Instance& instance) {
                               const Json status{{"Status", instance.state == "running" ? "ok" : "not-applicable"}};
                               return Json{{"InstanceId", instance.id.str()},

@@ -32,7 +32,7 @@ Json version_json(const LaunchTemplate& found, int version) {
           {"LaunchTemplateData", Json::parse(data.document)}};
 }
 
-constexpr std::array kFilters{
+constexpr std::array kTemplateFilters{
     Filter<LaunchTemplate>{"launch-template-name", [](const Cluster&, const LaunchTemplate& t) { return Values{t.name}; }},
     Filter<LaunchTemplate>{"create-time", [](const Cluster&, const LaunchTemplate& t) { return Values{to_iso8601(t.created)}; }},
 };
@@ -174,7 +174,7 @@ Outcome<Json> describe_launch_templates(ControlPlane& plane, const CallContext&,
       }
     }
     return describe_records(asked, "LaunchTemplates", "LaunchTemplateIds", c.cluster, c.cluster.launch_templates(),
-                            std::span<const Filter<LaunchTemplate>>(kFilters), "InvalidLaunchTemplateId.NotFound",
+                            std::span<const Filter<LaunchTemplate>>(kTemplateFilters), "InvalidLaunchTemplateId.NotFound",
                             "launch template", template_json);
   });
 }

@@ -48,7 +48,7 @@ Json group_json(const Settings& settings, const SecurityGroup& group) {
   return json;
 }
 
-constexpr std::array kFilters{
+constexpr std::array kGroupFilters{
     Filter<SecurityGroup>{"group-id", [](const Cluster&, const SecurityGroup& g) { return Values{g.id.str()}; }},
     Filter<SecurityGroup>{"group-name", [](const Cluster&, const SecurityGroup& g) { return Values{g.name}; }},
     Filter<SecurityGroup>{"vpc-id", [](const Cluster&, const SecurityGroup& g) { return Values{g.vpc.str()}; }},
@@ -179,7 +179,7 @@ Outcome<Json> describe_security_groups(ControlPlane& plane, const CallContext&, 
       if (!c.cluster.security_groups().contains(SecurityGroupId(id))) return no_group(id);
     }
     return describe_records(asked, "SecurityGroups", "GroupIds", c.cluster, c.cluster.security_groups(),
-                            std::span<const Filter<SecurityGroup>>(kFilters), "InvalidGroup.NotFound", "security group",
+                            std::span<const Filter<SecurityGroup>>(kGroupFilters), "InvalidGroup.NotFound", "security group",
                             [&](const SecurityGroup& group) { return group_json(c.cluster.settings(), group); });
   });
 }

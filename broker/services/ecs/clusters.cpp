@@ -20,7 +20,7 @@ using control::Control;
 
 namespace {
 
-constexpr std::size_t kDescribedMax = 100;
+constexpr std::size_t kClustersDescribedMax = 100;
 constexpr int kBaseMax = 100'000, kWeightMax = 1000;
 
 struct Counts {
@@ -50,11 +50,11 @@ Json statistics(const Counts& counts) {
                       pair("drainingFargateServiceCount", 0)});
 }
 
-struct Shown {
+struct ClusterDetails {
   bool settings = true, configurations = true, statistics = false, tags = true;
 };
 
-Json describe(const Control& c, const EcsCluster& cluster, const Shown& shown) {
+Json describe(const Control& c, const EcsCluster& cluster, const ClusterDetails& shown) {
   const auto document = parse_document(cluster);
   const auto counts = count(c, cluster.name);
   Json json{{"clusterArn", cluster.arn},
@@ -74,7 +74,7 @@ Json describe(const Control& c, const EcsCluster& cluster, const Shown& shown) {
 }
 
 Json answer_cluster(const Control& c, const ClusterName& name) {
-  return {{"cluster", describe(c, c.cluster.clusters().at(name), Shown{})}};
+  return {{"cluster", describe(c, c.cluster.clusters().at(name), ClusterDetails{})}};
 }
 
 Outcome<void> check_settings(const Json& settings) {
@@ -177,7 +177,8 @@ Outcome<Json> create_cluster(const Parts& parts, const CallContext&, const Json&
 Outcome<Json> describe_clusters(const Parts& parts, const CallContext&, const Json& input) {
   const auto home = home_of(parts);
   auto texts = input.value("clusters", std::vector<std::string>());
-  if (texts.size() > kDescribedMax) return invalid("At most {} clusters can be described at once.", kDescribedMax);
+  if (texts.size() > kClustersDescribedMax)
+    return invalid("At most {} clusters can be described at once.", kClustersDescribedMax);
   if (texts.empty()) texts.emplace_back("default");
   std::vector<ClusterName> names;
   for (const auto& text : texts) {
@@ -185,8 +186,8 @@ Outcome<Json> describe_clusters(const Parts& parts, const CallContext&, const Js
     if (!name) return refused(name);
     names.push_back(std::move(*name));
   }
-  const Shown shown{includes(input, "SETTINGS"), includes(input, "CONFIGURATIONS"), includes(input, "STATISTICS"),
-                    includes(input, "TAGS")};
+  const ClusterDetails shown{includes(input, "SETTINGS"), includes(input, "CONFIGURATIONS"), includes(input, "STATISTICS"),
+                             includes(input, "TAGS")};
   Json answer{{"clusters", Json::array()}, {"failures", Json::array()}};
   parts.plane.read([&](const Control& c) {
     for (const auto& name : names) {

@@ -21,7 +21,7 @@ using control::Control;
 
 namespace {
 
-constexpr std::size_t kDescribedMax = 100;
+constexpr std::size_t kTasksDescribedMax = 100;
 constexpr std::size_t kReasonMax = 255;
 
 struct Started {
@@ -140,7 +140,7 @@ Outcome<Json> describe_tasks(const Parts& parts, const CallContext&, const Json&
   if (!cluster) return refused(cluster);
   const auto& texts = input.at("tasks");
   if (texts.empty()) return invalid("Tasks cannot be empty.");
-  if (texts.size() > kDescribedMax) return invalid("At most {} tasks can be described at once.", kDescribedMax);
+  if (texts.size() > kTasksDescribedMax) return invalid("At most {} tasks can be described at once.", kTasksDescribedMax);
   std::vector<TaskId> ids;
   for (const auto& text : texts) {
     auto id = read_task(home, *cluster, text.get<std::string>());

@@ -63,7 +63,7 @@ api::ApiError already_exists(const AccessPointRecord& record) {
           std::make_shared<const Json>(Json{{"AccessPointId", record.id.str()}})};
 }
 
-Outcome<AccessPointRecord> decide_creation(const CallContext& context, const Json& input, Control& c) {
+Outcome<AccessPointRecord> decide_access_point(const CallContext& context, const Json& input, Control& c) {
   const auto file_system = need_available(c.catalog, input.at("FileSystemId").get<std::string>());
   if (!file_system) return std::unexpected(file_system.error());
   const auto token = input.at("ClientToken").get<std::string>();
@@ -92,7 +92,7 @@ Outcome<AccessPointRecord> decide_creation(const CallContext& context, const Jso
 
 Outcome<Json> create_access_point(const Parts& parts, const CallContext& context, const Json& input) {
   return parts.plane.with([&](Control& c) -> Outcome<Json> {
-    auto record = decide_creation(context, input, c);
+    auto record = decide_access_point(context, input, c);
     if (!record) return std::unexpected(record.error());
     auto json = describe(*record);
     json["LifeCycleState"] = "creating";  // as EFS answers it; the next Describe* says `available`

@@ -68,7 +68,7 @@ Outcome<void> set_encryption(FileSystemRecord& record, const Json& input, const 
   return {};
 }
 
-Outcome<FileSystemRecord> decide_creation(const CallContext& context, const Json& input, Control& c) {
+Outcome<FileSystemRecord> decide_file_system(const CallContext& context, const Json& input, Control& c) {
   const auto token = input.at("CreationToken").get<std::string>();
   if (const auto* there = c.catalog.find_by_token(context.account, token)) return std::unexpected(already_exists(*there));
   if (input.value("Backup", false))
@@ -114,7 +114,7 @@ Result<> finish_removal(const Parts& parts, const FileSystemId& id) {
 Outcome<Json> create_file_system(const Parts& parts, const CallContext& context, const Json& input) {
   FileSystemId id;
   auto answer = parts.plane.with([&](Control& c) -> Outcome<Json> {
-    auto record = decide_creation(context, input, c);
+    auto record = decide_file_system(context, input, c);
     if (!record) return std::unexpected(record.error());
     id = record->id;
     auto json = describe(*record, c.catalog);

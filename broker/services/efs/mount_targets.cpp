@@ -84,7 +84,7 @@ Outcome<std::uint32_t> read_address(const Json& input, const Subnet& subnet) {
 }
 
 // All that may fail has been checked but the interface itself, which is made last before the record.
-Outcome<MountTargetRecord> decide_creation(const CallContext& context, const Json& input, Control& c) {
+Outcome<MountTargetRecord> decide_mount_target(const CallContext& context, const Json& input, Control& c) {
   const auto file_system = need_available(c.catalog, input.at("FileSystemId").get<std::string>());
   if (!file_system) return std::unexpected(file_system.error());
   const SubnetId subnet_id(input.at("SubnetId").get<std::string>());
@@ -146,7 +146,7 @@ Outcome<std::vector<std::string>> selected(const Json& input, const fuse::Catalo
 
 Outcome<Json> create_mount_target(const Parts& parts, const CallContext& context, const Json& input) {
   auto answer = parts.plane.with([&](Control& c) -> Outcome<Json> {
-    auto record = decide_creation(context, input, c);
+    auto record = decide_mount_target(context, input, c);
     if (!record) return std::unexpected(record.error());
     auto json = describe(*record);
     json["LifeCycleState"] = "creating";  // as EFS answers it; the next Describe* says `available`

@@ -4,7 +4,7 @@ namespace berth::services::iam {
 
 namespace {
 
-std::string name_of(const Json& input) { return input.at("InstanceProfileName").get<std::string>(); }
+std::string profile_name(const Json& input) { return input.at("InstanceProfileName").get<std::string>(); }
 std::string role_of(const Json& input) { return input.at("RoleName").get<std::string>(); }
 
 std::unexpected<api::ApiError> no_such_profile(const std::string& name) {
@@ -18,20 +18,20 @@ Outcome<Json> create_instance_profile(ControlPlane& plane, const CallContext&, c
   if (!tags) return std::unexpected(tags.error());
   return mutate(plane, [&](control::Control& control, Identities& identities) -> Outcome<Json> {
     credentials::InstanceProfile profile;
-    profile.name = name_of(input);
+    profile.name = profile_name(input);
     profile.path = input.value("Path", "/");
     profile.id = credentials::make_unique_id("AIPA", control.random);
     profile.created = control.now;
     profile.tags = *tags;
     if (auto created = identities.create(std::move(profile)); !created) return std::unexpected(api_error(created.error()));
-    return Json{{"InstanceProfile", to_json(identities, *identities.find_instance_profile(name_of(input)))}};
+    return Json{{"InstanceProfile", to_json(identities, *identities.find_instance_profile(profile_name(input)))}};
   });
 }
 
 Outcome<Json> get_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {
   const auto identities = plane.identities();
-  const auto* profile = identities->find_instance_profile(name_of(input));
-  if (!profile) return no_such_profile(name_of(input));
+  const auto* profile = identities->find_instance_profile(profile_name(input));
+  if (!profile) return no_such_profile(profile_name(input));
   return Json{{"InstanceProfile", to_json(*identities, *profile)}};
 }
 
@@ -58,14 +58,14 @@ Outcome<Json> list_instance_profiles_for_role(ControlPlane& plane, const CallCon
 
 Outcome<Json> delete_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {
   return mutate(plane, [&](control::Control&, Identities& identities) {
-    return done(identities.destroy_instance_profile(name_of(input)));
+    return done(identities.destroy_instance_profile(profile_name(input)));
   });
 }
 
 Outcome<Json> add_role_to_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {
   return mutate(plane, [&](control::Control&, Identities& identities) -> Outcome<Json> {
-    const auto* profile = identities.find_instance_profile(name_of(input));
-    if (!profile) return no_such_profile(name_of(input));
+    const auto* profile = identities.find_instance_profile(profile_name(input));
+    if (!profile) return no_such_profile(profile_name(input));
     const auto role = role_of(input);
     if (!identities.find_role(role)) return no_such_entity("The role with name " + role + " cannot be found.");
     if (!profile->role.empty()) return refuse("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1");
@@ -78,8 +78,8 @@ Outcome<Json> add_role_to_instance_profile(ControlPlane& plane, const CallContex
 
 Outcome<Json> remove_role_from_instance_profile(ControlPlane& plane, const CallContext&, const Json& input) {
   return mutate(plane, [&](control::Control&, Identities& identities) -> Outcome<Json> {
-    const auto* profile = identities.find_instance_profile(name_of(input));
-    if (!profile) return no_such_profile(name_of(input));
+    const auto* profile = identities.find_instance_profile(profile_name(input));
+    if (!profile) return no_such_profile(profile_name(input));
     const auto role = role_of(input);
     if (profile->role != role) return no_such_entity("The role with name " + role + " cannot be found.");
     return done(identities.update_instance_profile(profile->name, [](credentials::InstanceProfile& changed) -> Result<> {
