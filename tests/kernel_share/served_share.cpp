@@ -103,6 +103,7 @@ std::string answer_command(Share& share, const Clock* clock, const std::string& 
   if (command.starts_with("time")) return advance(share, clock, id);
   if (command.starts_with("park")) return parked_of(share, id);
   if (command.starts_with("stat")) return std::to_string(share.stats().size());
+  if (command.starts_with("pass")) return share.stats().at(0).passthrough ? "yes" : "no";
   if (command.starts_with("drop")) return share.detach(MountId(id)), "ok";
   if (command.starts_with("rgt")) {
     const int bits = command[3] - '0';
@@ -189,6 +190,8 @@ bool ServedShare::set_rights(const MountId& id, Rights rights) {
 }
 
 void ServedShare::detach(const MountId& id) { ask("drop" + id.str()); }
+
+bool ServedShare::passthrough() { return ask("pass") == "yes"; }
 
 std::size_t ServedShare::mounts_alive() { return std::stoul(ask("stat")); }
 

@@ -49,6 +49,8 @@ class ServedShare {
   void detach(const MountId& id);
   // Of all mounts, by the daemon's own count.
   std::size_t mounts_alive();
+  // Whether the kernel serves the data of open files itself: not with a kernel before 6.9 or a libfuse before 3.17.
+  bool passthrough();
   void set_network(const zones::Network& network);
   void set_throughput(const std::string& file_system, const zones::Allowance& allowance, double credits = zones::kFirstCredits);
   void no_throughput(const std::string& file_system);

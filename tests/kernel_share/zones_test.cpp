@@ -175,6 +175,7 @@ TEST_F(ZonesOfMounts, ProvisionedThroughputHoldsAllMountsOfTheFileSystemTogether
 
 TEST_F(ZonesOfMounts, AFileOpenInPassthroughKeepsGoingUntilItIsClosed) {
   serve(&clock_);
+  BERTH_NEEDS(share_->passthrough(), "passthrough (kernel 6.9, libfuse 3.17)");
   const int before = open((a_ + "/f").c_str(), O_RDWR);
   ASSERT_GE(before, 0);
   share_->set_network(with_fault("a", {.kind = Fault::Kind::lost}));
