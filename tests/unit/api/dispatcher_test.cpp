@@ -86,11 +86,9 @@ TEST(Dispatcher, AUsersSessionOpensNeitherIamNorTheRestOfSts) {
 TEST(Dispatcher, OperationsForCallersWithoutKeysNeedNoSignatureButAPermission) {
   Fake fake;
   const std::string body =
-      "Action=AssumeRoleWithWebIdentity&RoleArn=arn:aws:iam::123456789012:role/"
-      "r&RoleSessionName=s1&RoleSessionName=s1&WebIdentityToken=abcde" WebIdentityToken = abcde& Version =
-          2011 - 06 -
-          15 ";
-          EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 200);
+      "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn:aws:iam::123456789012:role/r&RoleSessionName=s1"
+      "&WebIdentityToken=abcde";
+  EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 200);
   EXPECT_EQ(fake.records.back().caller_arn, "anonymous");
   fake.deny = "sts:AssumeRoleWithWebIdentity";
   EXPECT_EQ(fake.form("sts", body, /*sign=*/false).status, 403);
