@@ -138,11 +138,11 @@ def test_logs_follow_a_task_to_its_end(cluster, name):
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z stdout first$", stamped), stamped
 
 
-def test_logs_for_machines_are_an_object_a_line(berth):
-    done = run(berth, "--json", "--", "sh", "-c", "echo out; printf 'bad \\377\\n' >&2")
-    task = json.loads(done.stdout.split("\n", 1)[1])["taskArn"]
-    lines = {line["stream"]: line for line in map(json.loads, berth.command("logs", "--json", task).splitlines())}
-    assert (lines["stdout"]["text"], lines["stdout"]["container"]) == ("out", "main")
+def test_logs_for_machines_are_an_object_a_line(cluster, name):
+    task = cluster.start(cluster.define(name, ["sh", "-c", "echo out; printf 'bad \\377\\n' >&2"]))
+    cluster.stopped(task)
+    lines = {line["stream"]: line for line in map(json.loads, cluster.berth.command("logs", "--json", task).splitlines())}
+    assert (lines["stdout"]["text"], lines["stdout"]["container"]) == ("out", "app")
     assert lines["stderr"]["text"] == "bad \ufffd" and lines["stderr"]["time"].endswith("Z")
 
 

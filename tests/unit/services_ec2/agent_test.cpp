@@ -90,13 +90,13 @@ class AgentWorld : public services::ec2::Ec2World {
   }
 
   // ECS, as far as the agent knows it.
-  api::Outcome<Json> ecs(const credentials::Principal& caller, const std::string& service, const std::string& operation,
+  api::Outcome<Json> ecs(const credentials::Principal& principal, const std::string& service, const std::string& operation,
                          const Json& input) {
-    calls.push_back(service + ":" + operation + " as " + caller.arn);
+    calls.push_back(service + ":" + operation + " as " + principal.arn);
     inputs.push_back(input);
     if (denied)
       return api::refuse("AccessDeniedException",
-                         "User: " + caller.arn + " is not authorized to perform: ecs:RegisterContainerInstance");
+                         "User: " + principal.arn + " is not authorized to perform: ecs:RegisterContainerInstance");
     if (operation == "CreateCluster") {
       world.decide([&](Control& c) { ASSERT_TRUE(c.cluster.create_cluster(input.at("clusterName"), "{}", {})); });
       return Json::object();
@@ -117,7 +117,7 @@ class AgentWorld : public services::ec2::Ec2World {
   std::vector<Json> inputs;
   std::vector<std::function<void()>> timers;
   SimulatedAgent agent{{.plane = world.plane(),
-                        .call = [this](const auto& caller, const auto& service, const auto& operation,
+                        .call = [this](const auto& principal, const auto& service, const auto& operation,
                                        const auto& input) { return ecs(caller, service, operation, input); },
                         .after = [this](std::chrono::seconds, std::function<void()> run) { timers.push_back(std::move(run)); }}};
 };
