@@ -118,7 +118,7 @@ class AgentWorld : public services::ec2::Ec2World {
   std::vector<std::function<void()>> timers;
   SimulatedAgent agent{{.plane = world.plane(),
                         .call = [this](const auto& principal, const auto& service, const auto& operation,
-                                       const auto& input) { return ecs(caller, service, operation, input); },
+                                       const auto& input) { return ecs(principal, service, operation, input); },
                         .after = [this](std::chrono::seconds, std::function<void()> run) { timers.push_back(std::move(run)); }}};
 };
 
