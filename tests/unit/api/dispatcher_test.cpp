@@ -141,7 +141,7 @@ TEST(Dispatcher, AServiceThatBerthDoesNotHaveIsNamed) {
   const auto response = fake.dispatcher.handle(request);
   EXPECT_EQ(response.status, 501);
   EXPECT_EQ(Json::parse(response.body)["message"],
-            "Berth has no service `dynamodb` yet; it has ec2, ecs, elasticfilesystem, sts");
+            "Berth has no service `dynamodb` yet; it has ec2, ecs, elasticfilesystem, iam, sts");
 }
 
 TEST(Dispatcher, ARequestThatNamesNothingAndIsNotSignedLacksItsToken) {

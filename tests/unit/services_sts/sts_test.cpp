@@ -123,7 +123,7 @@ TEST_F(Sts, ASessionPolicyThatIsWrongOrTooLongIsRefused) {
 TEST_F(Sts, TagsBecomePrincipalTags) {
   make_role(kOpenTrust);
   must(
-      iam, "PutRolePolicy",
+      "PutRolePolicy",
       {{"RoleName", "app"},
        {"PolicyName", "p"},
        {"PolicyDocument",
