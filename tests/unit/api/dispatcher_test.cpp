@@ -227,7 +227,8 @@ TEST(Registry, FindsServicesByWhatARequestSays) {
   EXPECT_EQ(fake.registry.by_signing_name("elasticfilesystem")->service.model, "efs");
   EXPECT_EQ(fake.registry.by_signing_name("efs"), nullptr);
   EXPECT_EQ(fake.registry.by_model("efs")->row("DeleteFileSystem")->action, "elasticfilesystem:DeleteFileSystem");
-  EXPECT_EQ(fake.registry.by_content({.method = "POST", .target = "/", .body = "Action=GetCallerIdentity"})->service.model,
+  EXPECT_EQ(fake.registry.by_content({.method = "POST", .target = "/", .body = "Action=GetCallerIdentity&Version=2011-06-15"})
+                ->service.model,
             "sts");
   EXPECT_EQ(fake.registry.by_content({.method = "GET", .target = "/"}), nullptr);
 }
