@@ -19,8 +19,8 @@ namespace berth::runtime {
 class Volumes {
  public:
   // Directories of the host that no task may mount, nor what lies in them or holds them.
-  Volumes(const Paths& paths, fuse::Share& share, std::vector<std::string> refused)
-      : paths_(paths), share_(share), refused_(std::move(refused)), clones_(clones_detached_mounts()) {}
+  Volumes(const Paths& paths, fuse::Share& share, std::vector<std::string> refused, bool clones = clones_detached_mounts())
+      : paths_(paths), share_(share), refused_(std::move(refused)), clones_(clones) {}
 
   // The path from which a container's mount namespace binds the volume; good while the task's volumes are.
   std::string source(const TaskLaunch& task, const Volume& volume) const;

@@ -158,6 +158,47 @@ while True:
     cluster.ecs.stop_task(cluster=cluster.name, task=task)
 
 
+def test_what_a_policy_took_away_stays_away_over_a_daemon_that_dies(own_berth):
+    cluster = Cluster(own_berth, "revoked")
+    file_system = cluster.file_system(policy_document=ENCRYPTED_ONLY)
+    arn = file_system["FileSystemArn"]
+    rights = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite", "elasticfilesystem:ClientRootAccess"]
+    role = cluster.role("person", allow(rights, arn))
+    script = """
+import os, sys, time
+old = os.open("/data/file", os.O_RDWR | os.O_CREAT)
+def outcome(function):
+    try: function()
+    except OSError: return "refused"
+    return "ok"
+def fresh(mode):
+    with open("/data/file", mode): pass
+said = None
+while True:
+    now = outcome(lambda: os.pwrite(old, b"x", 0)), outcome(lambda: fresh("r")), outcome(lambda: fresh("r+"))
+    if now != said: print(*now, flush=True)
+    said = now
+    time.sleep(0.02)
+"""
+    task = cluster.start(cluster.define("revoked", ["python3", "-c", script], volume=volume(file_system, iam=True), role=role))
+    cluster.running(task)
+
+    def says(*last):
+        wait_until(lambda: own_berth.logs(task).splitlines()[-1:] == [" ".join(last)])
+
+    def put(actions):
+        cluster.iam.put_role_policy(RoleName="person", PolicyName="test", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allow(actions, arn)]}))
+    says("ok", "ok", "ok")
+    put([rights[0], rights[2]])
+    says("refused", "ok", "refused")
+    lines = len(own_berth.logs(task).splitlines())
+    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
+    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    assert len(own_berth.logs(task).splitlines()) == lines  # its death and the next one's start changed nothing
+    put(rights)
+    wait_until(lambda: own_berth.logs(task).splitlines()[-1].split()[1:] == ["ok", "ok"])
+
+
 def test_a_closed_security_group_stops_the_task_as_a_mount_that_times_out(cluster, name):
     file_system = cluster.file_system(zones=[])
     ec2 = cluster.berth.client("ec2")

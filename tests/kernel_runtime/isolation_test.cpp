@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broker/runtime/files.hpp"
+#include "broker/runtime/volumes.hpp"
 #include "tests/kernel_runtime/runtime_fixture.hpp"
 
 namespace berth::runtime::testing {
@@ -171,6 +172,21 @@ TEST_F(RuntimeTest, AMountOfTheShareIsInTheContainerAndInNoOtherNamespace) {
   EXPECT_THAT(printed, HasSubstr("stdout refused"));
   EXPECT_THAT(printed, HasSubstr("/data rw,nodev"));
   EXPECT_THAT(printed, HasSubstr("/read-only ro,nodev"));
+}
+
+TEST_F(RuntimeTest, OnKernelsThatCloneNoDetachedMountsTheShareStandsInTheKeepersNamespace) {
+  Paths paths(state_);
+  Volumes volumes(paths, share_, {}, false);
+  TaskLaunch launch = shell_task("older", "true");
+  fuse::MountSpec spec;
+  spec.id = fuse::MountId("older/data");
+  launch.volumes = {Volume{.name = "data", .kind = Volume::Kind::efs, .share = spec}};
+  const auto placed = [&] { return read_file("/proc/self/mountinfo").value_or(""); };
+  ASSERT_TRUE(volumes.prepare(launch));
+  EXPECT_EQ(volumes.source(launch, launch.volumes[0]), paths.volume(launch.id, "data"));
+  EXPECT_THAT(placed(), HasSubstr("older/volumes/data"));
+  volumes.remove(launch);
+  EXPECT_THAT(placed(), Not(HasSubstr("older/volumes/data")));
 }
 
 TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
