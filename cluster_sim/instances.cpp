@@ -89,9 +89,11 @@ Result<> Cluster::delete_launch_template(const LaunchTemplateId& id) {
   return {};
 }
 
-// All or none, as MinCount = MaxCount asks for.
+// All or none, as MinCount = MaxCount asks for. What each instance gets is a copy.
+// NOLINTBEGIN(performance-unnecessary-value-param)
 Result<std::vector<InstanceId>> Cluster::run_instances(TimePoint now, Random& random, LaunchTemplateData data,
                                                        const SubnetId& subnet_id, int count, Tags tags) {
+  // NOLINTEND(performance-unnecessary-value-param)
   const Subnet* subnet = find(state_->subnets, subnet_id);
   if (!subnet) return fail(Code::not_found, "The subnet ID '{}' does not exist", subnet_id.str());
   if (count < 1) return fail(Code::invalid_argument, "count must be at least 1");

@@ -71,7 +71,7 @@ void Notifier::work() {
       --idle_;
       continue;
     }
-    const Job job = *next;
+    const Job job = std::move(*next);
     jobs_.erase(next);
     running_.push_back(job);
     lock.unlock();

@@ -15,7 +15,7 @@ void interrupt_waiter(fuse_req_t req, void* token) {
 
 // Tries again whenever a lock of the inode is let go, until it succeeds, fails for good or the caller is interrupted.
 template <class Try>
-void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, std::function<void()> ended = [] {}) {
+void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, const std::function<void()>& ended = [] {}) {
   Mount& mount = mount_of(req);
   LockWaiters& waiters = mount.common().waiters;
   Journal& journal = mount.common().journal;

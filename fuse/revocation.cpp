@@ -13,7 +13,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstdint>
-#include <cstring>
+
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -31,21 +32,6 @@ enum Opcode : std::uint32_t {
   kDestroy = 38,
   kNotifyReply = 41,
   kBatchForget = 42,
-};
-
-struct RequestHead {  // fuse_in_header
-  std::uint32_t size;
-  std::uint32_t opcode;
-  std::uint64_t unique;
-  std::uint64_t node;
-  std::uint32_t uid, gid, pid;
-  std::uint32_t rest;
-};
-
-struct ReplyHead {  // fuse_out_header
-  std::uint32_t size;
-  std::int32_t error;
-  std::uint64_t unique;
 };
 
 constexpr std::size_t kOpenReplyBytes = 16;         // fuse_open_out
@@ -115,13 +101,12 @@ bool Revocation::given_up(Ino ino) {
 }
 
 bool Revocation::answer(int device, std::span<const std::byte> request) {
-  RequestHead head{};
-  if (request.size() < sizeof(head)) return false;
-  std::memcpy(&head, request.data(), sizeof(head));
+  if (request.size() < sizeof(RequestHead)) return false;
+  const auto head = read_as<RequestHead>(request);
   const pid_t helper = helper_;
-  if (helper != 0 && head.pid == static_cast<std::uint32_t>(helper)) {
+  if (helper != 0 && head.caller[2] == static_cast<std::uint32_t>(helper)) {
     if (head.opcode == kOpenDirectory) return reply(device, head, 0, kOpenReplyBytes);
-    if (head.opcode == kGetAttributes && given_up(head.node)) return reply(device, head, 0, kAttributesReplyBytes);
+    if (head.opcode == kGetAttributes && given_up(head.nodeid)) return reply(device, head, 0, kAttributesReplyBytes);
     return false;
   }
   if (grant_.rights().mount || lets_go(head.opcode)) return false;

@@ -106,7 +106,7 @@ std::string canonical_query(std::string_view query) {
   std::string canonical;
   for (const auto& [name, value] : parameters) {
     if (!canonical.empty()) canonical += '&';
-    canonical += name + '=' + value;
+    canonical.append(name).append("=").append(value);
   }
   return canonical;
 }
