@@ -143,4 +143,8 @@ struct MountHeader {
   std::int32_t place;               // the mount itself + 1, where the share holds it
 };
 
+// Two programs with the same can serve each other's mounts.
+inline constexpr std::array<std::uint64_t, 5> kMemoryVersion{MountHeader::kMagic, sizeof(MountHeader), sizeof(InodeRecord),
+                                                             sizeof(OpenRecord), sizeof(JournalMemory)};
+
 }  // namespace berth::fuse

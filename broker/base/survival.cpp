@@ -2,6 +2,10 @@
 
 namespace berth {
 
+Result<> Survival::replace_with(const std::string& binary) {
+  return fail(Code::failed_precondition, "`{}` can't take over: there is no keeper", binary);
+}
+
 void VolatileSurvival::keep(int fd) {
   const std::scoped_lock lock(mutex_);
   kept_.insert(fd);

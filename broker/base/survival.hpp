@@ -39,6 +39,14 @@ class Survival {
 
   // How often the daemon has died and been started again since the keeper came up: 0 at first.
   virtual unsigned restarts() const = 0;
+
+  // Another program takes this daemon's place, as after a crash: it may start at any moment from now on. It is given back where
+  // it does not come up. Fails where there is no keeper.
+  virtual Result<> replace_with(const std::string& binary);
+  // This daemon serves: one that replaced another stays.
+  virtual void serves() {}
+  // How the last replacement ended: empty where there was none or it went well, else why the old program came back.
+  virtual std::string replacement_failure() const { return {}; }
 };
 
 class VolatileSurvival final : public Survival {

@@ -93,6 +93,13 @@ int run_command_line(int argc, char** argv) {
   made->add_flag("-t,--timestamps", logs_options.timestamps, "print each line's time and stream");
   add_example(*made, "berth logs -f 0f3c");
 
+  UpgradeOptions upgrade_options;
+  made = command("upgrade", "let another berthd take the running one's place; tasks and mounts see a pause",
+                 [&] { return upgrade(upgrade_options); });
+  add_common(*made, upgrade_options);
+  made->add_option("--binary", upgrade_options.binary, "that berthd; default: the one beside this program");
+  add_example(*made, "berth upgrade --binary /opt/berth-2/berthd");
+
   StopOptions stop_options;
   made = command("stop", "stop a task", [&] { return stop(stop_options); });
   add_common(*made, stop_options);

@@ -30,6 +30,15 @@ Result<int> status(const CommonOptions& options);
 // Stops all tasks and the daemon; what the API holds stays in the state directory.
 Result<int> down(const CommonOptions& options);
 
+// `berthd` stands beside `berth`.
+std::string daemon_path();
+
+struct UpgradeOptions : CommonOptions {
+  std::string binary;  // empty: the berthd beside this program
+};
+// Another berthd takes the running one's place: tasks and mounts see a pause. The old one comes back where it fails.
+Result<int> upgrade(const UpgradeOptions& options);
+
 struct StopOptions : CommonOptions {
   std::string task;  // ARN, id or the beginning of an id
   std::string reason;

@@ -20,15 +20,16 @@ namespace berth::cli {
 
 using Json = nlohmann::json;
 
-namespace {
+namespace {}  // namespace
 
-// `berthd` stands beside `berth`.
 std::string daemon_path() {
   char self[PATH_MAX];
   const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   const std::string path(self, length > 0 ? static_cast<std::size_t>(length) : 0);
   return path.substr(0, path.rfind('/') + 1) + "berthd";
 }
+
+namespace {
 
 // Starts berthd in a session of its own; its readiness pipe is descriptor 3 there.
 Result<pid_t> spawn_daemon(const UpOptions& options, int ready_pipe) {

@@ -70,6 +70,11 @@ http::Response Admin::handle(const http::Request& request) const {
   }
   if (request.path() == "/logs" && request.method == "GET") return logs(request);
   if (request.path().starts_with("/fs/")) return parts_.file_systems(request);
+  if (request.path() == "/upgrade" && request.method == "POST") {
+    auto values = read_query(request.query());
+    if (auto begun = parts_.upgrade(values["binary"]); !begun) return text(409, begun.error().message);
+    return text(202, "the other program takes over\n");
+  }
   if (request.path() == "/stop" && request.method == "POST") {
     parts_.stop();
     return text(200, "stopping\n");

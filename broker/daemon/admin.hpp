@@ -4,6 +4,7 @@
 //   GET  /logs?task=&container=&offset=&wait=           kept output from `offset` on; waits up to `wait` ms for news.
 //                                                       X-Next-Offset, X-Finished: 1 once the task has stopped and all is read
 //   *    /fs/...                                        see admin_fs.hpp
+//   POST /upgrade?binary=                               that program takes over; 202 at once, 409 and why not where it can't
 //   POST /stop                                          stops all tasks, then the daemon
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "broker/base/error.hpp"
 #include "broker/http/message.hpp"
 
 namespace berth::daemon {
@@ -29,6 +31,7 @@ class Admin {
     // Whether the task has stopped (or was never there), so that its log can't grow.
     std::function<bool(const std::string& task)> stopped;
     std::function<void()> stop;
+    std::function<Result<>(const std::string& binary)> upgrade;
     std::function<http::Response(const http::Request&)> file_systems;  // what begins with /fs/
   };
   explicit Admin(Parts parts) : parts_(std::move(parts)) {}

@@ -49,6 +49,9 @@ ParsedConfig parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();
   app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
+  app.add_option("--handover", config.handover, "for `berth upgrade`")->group("");
+  app.add_option("--front-door", config.front_door, "for `berth upgrade`")->group("");
+  app.add_flag("--handover-version", config.handover_version, "for `berth upgrade`")->group("");
   app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");
   app.add_flag("--verbose", config.verbose, "log debug lines too");
   app.add_flag("--operations", config.list_operations, "print which operations of which service are built, in Markdown, and end");

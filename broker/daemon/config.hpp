@@ -17,13 +17,16 @@ struct Config {
   unsigned zones = 2;             // how many availability zones, 2 to 6
   unsigned request_workers = 16;  // calls decided at the same time
   unsigned share_workers = 4;
-  double metadata_steady = 40;   // credential and metadata requests a second, for each path of a task: the
-  double metadata_burst = 60;    // ECS agent's limits; steady 0: none
-  bool passthrough = true;       // kernel passthrough on the share, where there is any
-  bool log_to_file = false;      // to <state directory>/daemon.log instead of standard error
-  bool verbose = false;          // debug lines too
-  bool list_operations = false;  // print docs/API.md and end
-  int ready_fd = -1;             // gets "ready ENDPOINT" or "error: why" once
+  double metadata_steady = 40;    // credential and metadata requests a second, for each path of a task: the
+  double metadata_burst = 60;     // ECS agent's limits; steady 0: none
+  bool passthrough = true;        // kernel passthrough on the share, where there is any
+  bool log_to_file = false;       // to <state directory>/daemon.log instead of standard error
+  bool verbose = false;           // debug lines too
+  bool list_operations = false;   // print docs/API.md and end
+  std::string handover;           // TABLE:BINARY, descriptors from the program whose place this one takes
+  int front_door = -1;            // and the listening socket
+  bool handover_version = false;  // print what says which programs can take this one's place, and end
+  int ready_fd = -1;              // gets "ready ENDPOINT" or "error: why" once
 };
 
 // Reads the command line of `berthd` and prints what is to print: help, the version, or what is wrong.

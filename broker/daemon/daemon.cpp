@@ -25,6 +25,7 @@
 #include "broker/daemon/stop_signal.hpp"
 #include "broker/daemon/task_life.hpp"
 #include "broker/daemon/timers.hpp"
+#include "broker/daemon/upgrade.hpp"
 #include "broker/http/server.hpp"
 #include "broker/launch/host_mounts.hpp"
 #include "broker/launch/launcher.hpp"
@@ -245,18 +246,23 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
 }
 
 Result<> Daemon::open_doors() {
-  admin_ = std::make_unique<Admin>(
-      Admin::Parts{[this] { return status(); },
-                   [this](const std::string& task, const std::string& container) {
-                     return runtime_->log_path(runtime::TaskId{task}, container);
-                   },
-                   [this](const std::string& task) {
-                     return plane_->read([&](const control::Control& c) {
-                       const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
-                       return found == c.cluster.tasks().end() || found->second.last == cluster_sim::TaskStatus::stopped;
-                     });
-                   },
-                   [this] { stop_signal_.raise(); }, [this](const http::Request& r) { return handle_fs(*host_mounts_, r); }});
+  admin_ = std::make_unique<Admin>(Admin::Parts{[this] { return status(); },
+                                                [this](const std::string& task, const std::string& container) {
+                                                  return runtime_->log_path(runtime::TaskId{task}, container);
+                                                },
+                                                [this](const std::string& task) {
+                                                  return plane_->read([&](const control::Control& c) {
+                                                    const auto found = c.cluster.tasks().find(cluster_sim::TaskId{task});
+                                                    return found == c.cluster.tasks().end() ||
+                                                           found->second.last == cluster_sim::TaskStatus::stopped;
+                                                  });
+                                                },
+                                                [this] { stop_signal_.raise(); },
+                                                [this](const std::string& binary) -> Result<> {
+                                                  if (auto checked = check_successor(binary); !checked) return checked;
+                                                  return survival_.replace_with(binary);
+                                                },
+                                                [this](const http::Request& r) { return handle_fs(*host_mounts_, r); }});
   const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
   const auto front_door = [this](const http::Request& request) { return dispatcher_->handle(request); };
   if (auto adopted = server_->adopt("front-door", front_door_, front_door, {.secure = loopback && kCountsAsTls}); !adopted) {
@@ -307,6 +313,7 @@ Result<> Daemon::start() {
 
 void Daemon::run() {
   announce(survival_.restarts() == 0 ? config_.ready_fd : -1, "ready " + endpoint());
+  survival_.serves();
   stop_signal_.wait();
   log::info("berth stops");
   life_->stop_all(60s);
@@ -334,6 +341,7 @@ nlohmann::json Daemon::status() const {
                  {"daemon_pid", ::getpid()},
                  {"keeper_pid", ::getppid()},
                  {"restarts", survival_.restarts()},
+                 {"upgrade_failure", survival_.replacement_failure()},
                  {"started_at", to_iso8601(started_at_)},
                  {"oci_runtime", runtime_->oci_runtime()},
                  {"share", mounts.empty() ? "without mounts"

@@ -1,5 +1,6 @@
 #include "broker/keeper/keeper.hpp"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
@@ -56,6 +57,13 @@ class Keeper {
   void take_signal(int signal);
   void reap();
   void report_exit(pid_t pid, int wait_status);
+  Result<> adopt();
+  Result<> make();
+  bool replacing() const { return table_->replacement.stage == Replacement::Stage::started; }
+  void begin_replacement();
+  void give_up_replacement(const std::string& why);
+  void become(int binary);
+  void execute(int binary, int table, int back) const;
 
   const KeeperOptions& options_;
   const DaemonMain& daemon_main_;
@@ -67,6 +75,8 @@ class Keeper {
   pid_t daemon_ = -1;
   std::optional<int> daemon_status_;
   int stop_signal_ = 0;
+  bool replace_ = false;        // the daemon was killed to make room for another program
+  bool replaced_here_ = false;  // this program is the one that took over, and may have to go back
 };
 
 Result<> enter_private_mounts() {
@@ -79,6 +89,43 @@ Result<> enter_private_mounts() {
 }
 
 Result<> Keeper::begin() {
+  if (auto had = options_.handover >= 0 ? adopt() : make(); !had) return had;
+  const std::vector<int> surviving = table_->surviving_descriptors();
+  for (const int fd : open_descriptors()) {
+    if (!std::ranges::binary_search(surviving, fd)) own_.push_back(know(fd));
+  }
+
+  // An ignored SIGCHLD, inherited from who started us, would reap the children without a word.
+  std::signal(SIGCHLD, SIG_DFL);
+  ::sigemptyset(&signals_);
+  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2}) ::sigaddset(&signals_, signal);
+  if (::sigprocmask(SIG_BLOCK, &signals_, nullptr) != 0) return fail_errno(errno, "block signals");
+  return {};
+}
+
+// What the process had before it became this program: its children, its mounts and being their reaper come along by themselves.
+Result<> Keeper::adopt() {
+  auto table = SharedTable::adopt(options_.handover);
+  if (!table) {
+    log::error("the program before comes back", {{"reason", table.error().message}});
+    for (const int fd : open_descriptors()) ::fcntl(fd, F_SETFD, 0);
+    execute(options_.handover_back, options_.handover, -1);
+    return fail(table.error());
+  }
+  table_ = std::move(*table);
+  lock_ = UniqueFd{table_->lock};
+  exits_signal_ = UniqueFd{table_->exits_signal};
+  // The daemon's signals were blocked by the program before.
+  ::sigemptyset(&signals_before_);
+  for (const int fd : open_descriptors()) {
+    if (fd > STDERR_FILENO) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  replaced_here_ = replacing();
+  table_->restarts += 1;
+  return {};
+}
+
+Result<> Keeper::make() {
   auto lock = take_state_lock(options_.lock_path);
   if (!lock) return fail(lock.error());
   lock_ = std::move(*lock);
@@ -91,13 +138,8 @@ Result<> Keeper::begin() {
   table_ = std::move(*table);
   exits_signal_ = UniqueFd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
   if (!exits_signal_) return fail_errno(errno, "make an event descriptor");
-  for (const int fd : open_descriptors()) own_.push_back(know(fd));
-
-  // An ignored SIGCHLD, inherited from who started us, would reap the children without a word.
-  std::signal(SIGCHLD, SIG_DFL);
-  ::sigemptyset(&signals_);
-  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals_, signal);
-  if (::sigprocmask(SIG_BLOCK, &signals_, nullptr) != 0) return fail_errno(errno, "block signals");
+  table_->lock = lock_.get();
+  table_->exits_signal = exits_signal_.get();
   return {};
 }
 
@@ -109,6 +151,16 @@ int Keeper::supervise() {
       return EXIT_FAILURE;
     }
     const int status = wait_for_daemon();
+    const bool asked = table_->replacement.stage == Replacement::Stage::requested && stop_signal_ == 0;
+    if (replacing() && stop_signal_ == 0) {  // not by taking over: then it is done
+      clear_descriptors();
+      give_up_replacement("it ended before it served");
+    } else if (asked && replace_) {
+      clear_descriptors();
+      begin_replacement();
+      table_->restarts += 1;
+      continue;
+    }
     if (WIFEXITED(status)) return WEXITSTATUS(status);
     const int signal = WTERMSIG(status);
     clear_descriptors();
@@ -146,8 +198,68 @@ void Keeper::be_the_daemon(pid_t keeper) {
 }
 
 int Keeper::wait_for_daemon() {
-  while (!daemon_status_) take_signal(::sigwaitinfo(&signals_, nullptr));
+  replace_ = false;
+  const auto patience = std::chrono::steady_clock::now() + options_.replacement_patience;
+  while (!daemon_status_) {
+    if (!replacing()) {
+      take_signal(::sigwaitinfo(&signals_, nullptr));
+      continue;
+    }
+    const timespec moment{0, 100'000'000};
+    take_signal(::sigtimedwait(&signals_, nullptr, &moment));
+    if (replacing() && std::chrono::steady_clock::now() > patience) ::kill(daemon_, SIGKILL);
+  }
   return *daemon_status_;
+}
+
+// The daemon is dead. Returns where the other program can't even be begun.
+void Keeper::begin_replacement() {
+  Replacement& replacement = table_->replacement;
+  const UniqueFd binary{::open(replacement.binary.data(), O_PATH | O_CLOEXEC)};
+  replacement.old_binary = ::open("/proc/self/exe", O_PATH | O_CLOEXEC);
+  if (!binary || replacement.old_binary < 0) return give_up_replacement("its file can't be opened");
+  replacement.stage = Replacement::Stage::started;
+  log::info("another program takes over", {{"binary", replacement.binary.data()}});
+  become(binary.get());
+  give_up_replacement("it can't be executed");
+}
+
+// The program before comes back, if this one is another.
+void Keeper::give_up_replacement(const std::string& why) {
+  Replacement& replacement = table_->replacement;
+  log::error("the other program does not take over", {{"binary", replacement.binary.data()}, {"reason", why}});
+  replacement.why.fill('\0');
+  why.copy(replacement.why.data(), replacement.why.size() - 1);
+  const int old = std::exchange(replacement.old_binary, -1);
+  replacement.stage = Replacement::Stage::failed;
+  if (old < 0) return;
+  if (options_.handover >= 0 && replaced_here_) become(old);
+  ::close(old);
+}
+
+void Keeper::execute(int binary, int table, int back) const {
+  std::vector<std::string> words = options_.arguments;
+  words.insert(words.end(), {"--handover", fmt::format("{}:{}", table, back)});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  std::fflush(nullptr);
+  ::fexecve(binary, arguments.data(), environ);
+}
+
+// Returns only where that fails.
+void Keeper::become(int binary) {
+  std::vector<int> kept = table_->surviving_descriptors();
+  kept.insert(kept.end(), {table_->table_file, lock_.get(), exits_signal_.get(), table_->replacement.old_binary});
+  kept.insert(kept.end(), options_.handed_over.begin(), options_.handed_over.end());
+  for (const int fd : kept) {
+    if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
+  }
+  execute(binary, table_->table_file, table_->replacement.old_binary);
+  log::error("program can't be executed", {{"errno", errno}});
+  for (const int fd : kept) {
+    if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
 }
 
 std::optional<Milliseconds> Keeper::judge_death(int signal) {
@@ -188,6 +300,17 @@ void Keeper::clear_descriptors() {
 void Keeper::take_signal(int signal) {
   if (signal < 0) return;  // a time limit, or a debugger
   if (signal == SIGCHLD) return reap();
+  if (signal == SIGUSR2) {
+    Replacement& replacement = table_->replacement;
+    if (replacement.stage == Replacement::Stage::requested && !options_.arguments.empty()) {
+      replace_ = true;
+      if (!daemon_status_) ::kill(daemon_, SIGKILL);
+    } else if (replacement.stage == Replacement::Stage::done && replacement.old_binary >= 0) {
+      ::close(std::exchange(replacement.old_binary, -1));
+      log::info("the other program has taken over");
+    }
+    return;
+  }
   stop_signal_ = signal;
   if (!daemon_status_) ::kill(daemon_, signal);
 }
@@ -217,6 +340,8 @@ void Keeper::report_exit(pid_t pid, int wait_status) {
 }
 
 }  // namespace
+
+std::string handover_version() { return fmt::format("{:x}.{}", SharedTable::kLayout, sizeof(SharedTable)); }
 
 Result<int> run(const KeeperOptions& options, const DaemonMain& daemon_main) {
   Keeper keeper{options, daemon_main};

@@ -4,8 +4,10 @@
 // It reads nothing that comes from outside, touches no mount, and has one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "broker/base/child_exits.hpp"
 #include "broker/base/error.hpp"
@@ -19,7 +21,18 @@ struct KeeperOptions {
   // A mount namespace of our own, in which the host's later mounts show up but none of ours on the host. Needs CAP_SYS_ADMIN.
   bool private_mounts = true;
   RestartPolicy::Limits restarts;
+  // The program's own arguments, for a program that takes its place (Survival::replace_with); that gets `--handover TABLE:BINARY`
+  // too, which are `handover` here: the keeper's table, and the program to go back to. Empty: none can.
+  std::vector<std::string> arguments;
+  int handover = -1;
+  int handover_back = -1;
+  // Other descriptors that it is to find at the same numbers.
+  std::vector<int> handed_over;
+  std::chrono::milliseconds replacement_patience{60'000};  // for a program to serve, before the old one comes back
 };
+
+// Two programs with the same can take each other's place, as far as the keeper goes.
+std::string handover_version();
 
 // Runs in a process of its own, each time from the start, with what earlier daemons kept. What it returns is the end, for the
 // keeper too; death by a signal is not.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 
 namespace berth::keeper {
 
@@ -126,6 +127,29 @@ std::vector<std::string> KeeperSurvival::regions() const {
   std::vector<std::string> names;
   for (const auto& [name, region] : regions_) names.push_back(name);
   return names;
+}
+
+// The keeper waits for the signal; a daemon that dies before it is only restarted.
+Result<> KeeperSurvival::replace_with(const std::string& binary) {
+  Replacement& replacement = table_.replacement;
+  if (replacement.stage == Replacement::Stage::started)
+    return fail(Code::failed_precondition, "another replacement is under way");
+  if (binary.size() >= replacement.binary.size()) return fail(Code::invalid_argument, "`{}` is too long", binary);
+  replacement.binary.fill('\0');
+  std::ranges::copy(binary, replacement.binary.begin());
+  replacement.stage = Replacement::Stage::requested;
+  if (::kill(::getppid(), SIGUSR2) != 0) return fail_errno(errno, "tell the keeper");
+  return {};
+}
+
+void KeeperSurvival::serves() {
+  auto started = Replacement::Stage::started;
+  if (table_.replacement.stage.compare_exchange_strong(started, Replacement::Stage::done)) ::kill(::getppid(), SIGUSR2);
+}
+
+std::string KeeperSurvival::replacement_failure() const {
+  const Replacement& replacement = table_.replacement;
+  return replacement.stage == Replacement::Stage::failed ? replacement.why.data() : "";
 }
 
 }  // namespace berth::keeper

@@ -28,6 +28,9 @@ class KeeperSurvival final : public Survival {
   void remove_region(std::string_view name) override;
   std::vector<std::string> regions() const override;
   unsigned restarts() const override { return table_.restarts.load(); }
+  Result<> replace_with(const std::string& binary) override;
+  void serves() override;
+  std::string replacement_failure() const override;
 
  private:
   struct Region {

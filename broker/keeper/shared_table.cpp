@@ -1,6 +1,8 @@
 #include "broker/keeper/shared_table.hpp"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -8,6 +10,7 @@
 #include <new>
 
 #include "broker/base/check.hpp"
+#include "broker/base/unique_fd.hpp"
 
 namespace berth::keeper {
 
@@ -53,9 +56,25 @@ std::optional<ExitRecord> ExitRing::read(std::uint64_t index) const {
 void SharedTable::Unmap::operator()(SharedTable* table) const { ::munmap(table, sizeof(SharedTable)); }
 
 Result<SharedTable::Pointer> SharedTable::make() {
-  void* memory = ::mmap(nullptr, sizeof(SharedTable), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  UniqueFd file{::memfd_create("keeper", MFD_CLOEXEC)};
+  if (!file || ::ftruncate(file.get(), sizeof(SharedTable)) != 0) return fail_errno(errno, "make the keeper's table");
+  void* memory = ::mmap(nullptr, sizeof(SharedTable), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (memory == MAP_FAILED) return fail_errno(errno, "map the keeper's table");
-  return Pointer{new (memory) SharedTable};
+  Pointer table{new (memory) SharedTable};
+  table->table_file = file.release();
+  return table;
+}
+
+Result<SharedTable::Pointer> SharedTable::adopt(int table_file) {
+  struct stat attributes{};
+  if (::fstat(table_file, &attributes) != 0) return fail_errno(errno, "the keeper's table");
+  void* memory = attributes.st_size == sizeof(SharedTable)
+                     ? ::mmap(nullptr, sizeof(SharedTable), PROT_READ | PROT_WRITE, MAP_SHARED, table_file, 0)
+                     : MAP_FAILED;
+  if (memory == MAP_FAILED) return fail(Code::failed_precondition, "the keeper's table has another layout");
+  Pointer table{static_cast<SharedTable*>(memory)};
+  if (table->layout != kLayout) return fail(Code::failed_precondition, "the keeper's table has another layout");
+  return table;
 }
 
 std::vector<int> SharedTable::surviving_descriptors() const {

@@ -84,7 +84,25 @@ class ExitRing {
   std::array<Slot, kSlots> slots_{};
 };
 
+// One program of the daemon that takes another's place. Written by the daemon up to `requested`, then by the keeper.
+struct Replacement {
+  enum class Stage : std::uint32_t { none, requested, started, done, failed };
+  std::atomic<Stage> stage{Stage::none};
+  std::array<char, 4096> binary{};
+  std::array<char, 256> why{};  // of failed
+  int old_binary = -1;          // a descriptor of the program to go back to
+};
+
 struct SharedTable {
+  // Rises with each change of what lies in here: a keeper that takes over must know it by the same number.
+  static constexpr std::uint64_t kLayout = 0x4265727468000001 + sizeof(Replacement);
+  std::uint64_t layout = kLayout;
+  // The keeper's own descriptors, for the one that takes over.
+  int table_file = -1;
+  int lock = -1;
+  int exits_signal = -1;
+  Replacement replacement;
+
   static constexpr std::size_t kRegions = 16'384;
 
   std::atomic<unsigned> restarts{0};
@@ -96,8 +114,10 @@ struct SharedTable {
     void operator()(SharedTable* table) const;
   };
   using Pointer = std::unique_ptr<SharedTable, Unmap>;
-  // In memory that children made by clone(2) share.
+  // In memory that children made by clone(2) share, and whoever opens `table_file`.
   static Result<Pointer> make();
+  // That of a keeper whose place this process takes.
+  static Result<Pointer> adopt(int table_file);
 
   // What must stay open when a daemon has died: kept descriptors and those of the regions. Sorted.
   std::vector<int> surviving_descriptors() const;

@@ -4,6 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -12,6 +16,7 @@
 #include "broker/daemon/config.hpp"
 #include "broker/daemon/daemon.hpp"
 #include "broker/daemon/services.hpp"
+#include "broker/daemon/upgrade.hpp"
 #include "broker/http/socket.hpp"
 #include "broker/keeper/keeper.hpp"
 #include "broker/store/state_directory.hpp"
@@ -54,20 +59,51 @@ Result<int> print_operations() {
   return 0;
 }
 
-Result<int> run(daemon::Config config) {
+// What this program was started with, for one that takes its place; without what is only for a first start.
+std::vector<std::string> arguments_for_next(std::span<char*> given, int front_door) {
+  std::vector<std::string> words;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const std::string_view word = given[i];
+    if (word == "--ready-fd" || word == "--handover" || word == "--front-door") {
+      ++i;
+    } else {
+      words.emplace_back(word);
+    }
+  }
+  words.insert(words.end(), {"--front-door", std::to_string(front_door)});
+  return words;
+}
+
+keeper::KeeperOptions keeper_options(const daemon::Config& config, const store::StateDirectory& directory, std::span<char*> given,
+                                     int front_door) {
+  keeper::KeeperOptions options{.lock_path = directory.lock()};
+  options.arguments = arguments_for_next(given, front_door);
+  options.handed_over = {front_door};
+  std::sscanf(config.handover.c_str(), "%d:%d", &options.handover, &options.handover_back);
+  return options;
+}
+
+Result<UniqueFd> open_front_door(const daemon::Config& config) {
+  if (config.front_door >= 0) return UniqueFd(config.front_door);
+  return http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
+}
+
+Result<int> run(daemon::Config config, std::span<char*> given) {
   if (config.list_operations) return print_operations();
+  if (config.handover_version) return fmt::print("{}\n", daemon::handover_version()), 0;
   if (auto checked = check_machine(); !checked) return fail(checked.error());
   raise_descriptor_limit();
   auto directory = store::StateDirectory::prepare(config.state_directory);
   if (!directory) return fail(directory.error());
-  auto front_door = http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
+  auto front_door = open_front_door(config);
   if (!front_door) return fail(front_door.error());
   config.port = http::port_of(front_door->get());
   if (config.log_to_file) {
     if (auto opened = open_log(*directory); !opened) return fail(opened.error());
   }
-  return keeper::run({.lock_path = directory->lock()}, [&](Survival& survival, ChildExits& exits) {
-    return daemon::run_daemon(config, *directory, front_door->get(), survival, exits);
+  const int door = front_door->get();
+  return keeper::run(keeper_options(config, *directory, given, door), [&](Survival& survival, ChildExits& exits) {
+    return daemon::run_daemon(config, *directory, door, survival, exits);
   });
 }
 
@@ -78,7 +114,7 @@ int main(int argc, char** argv) {
   if (!parsed.problem.empty()) daemon::announce(parsed.config.ready_fd, "error: " + parsed.problem);
   if (parsed.exit_code >= 0) return parsed.exit_code;
   if (parsed.config.verbose) log::set_level(log::Level::debug);
-  const Result<int> done = run(parsed.config);
+  const Result<int> done = run(parsed.config, {argv, static_cast<std::size_t>(argc)});
   if (done) return *done;
   fmt::print(stderr, "berthd: {}\n", done.error().message);
   daemon::announce(parsed.config.ready_fd, "error: " + done.error().message);
