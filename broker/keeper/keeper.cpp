@@ -72,6 +72,7 @@ class Keeper {
   std::vector<KnownDescriptor> own_;  // open before the first daemon, and the keeper's
   sigset_t signals_{}, signals_before_{};
   RestartPolicy policy_{options_.restarts};
+  std::chrono::steady_clock::time_point started_at_;
   pid_t daemon_ = -1;
   std::optional<int> daemon_status_;
   int stop_signal_ = 0;
@@ -172,6 +173,7 @@ int Keeper::supervise() {
 
 pid_t Keeper::start_daemon() {
   daemon_status_.reset();
+  started_at_ = std::chrono::steady_clock::now();
   std::fflush(nullptr);  // else both processes would write what is buffered
   const pid_t keeper = ::getpid();
   // fork(2) but for the shared descriptor table. glibc's fork() can't share it; what it does besides is for processes with
@@ -264,6 +266,10 @@ void Keeper::become(int binary) {
 
 std::optional<Milliseconds> Keeper::judge_death(int signal) {
   if (stop_signal_ != 0) return std::nullopt;
+  // One that has served for a while does not die of how it starts: there is nothing to wait for.
+  constexpr std::chrono::seconds kWhile{1};
+  if (table_->served.exchange(false) && std::chrono::steady_clock::now() - started_at_ > kWhile)
+    policy_ = RestartPolicy{options_.restarts};
   const auto delay = policy_.died(std::chrono::steady_clock::now());
   if (delay) {
     log::warning("daemon died; starting it again",

@@ -143,6 +143,7 @@ Result<> KeeperSurvival::replace_with(const std::string& binary) {
 }
 
 void KeeperSurvival::serves() {
+  table_.served = true;
   auto started = Replacement::Stage::started;
   if (table_.replacement.stage.compare_exchange_strong(started, Replacement::Stage::done)) ::kill(::getppid(), SIGUSR2);
 }

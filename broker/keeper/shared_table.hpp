@@ -95,13 +95,14 @@ struct Replacement {
 
 struct SharedTable {
   // Rises with each change of what lies in here: a keeper that takes over must know it by the same number.
-  static constexpr std::uint64_t kLayout = 0x4265727468000001 + sizeof(Replacement);
+  static constexpr std::uint64_t kLayout = 0x4265727468000002 + sizeof(Replacement);
   std::uint64_t layout = kLayout;
   // The keeper's own descriptors, for the one that takes over.
   int table_file = -1;
   int lock = -1;
   int exits_signal = -1;
   Replacement replacement;
+  std::atomic<bool> served{false};  // by this daemon
 
   static constexpr std::size_t kRegions = 16'384;
 
