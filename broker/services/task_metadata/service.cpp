@@ -113,7 +113,7 @@ http::Response TaskMetadata::metadata(const cluster_sim::TaskId& task, int versi
   const auto* container = view ? container_named_by(view->endpoint, id) : nullptr;
   const bool of_task = what.starts_with("task");
   const bool stats = what.ends_with("stats");
-  if (what != "" && what != "task" && what != "taskWithTags" && what != "stats" && what != "task/stats" &&
+  if (!what.empty() && what != "task" && what != "taskWithTags" && what != "stats" && what != "task/stats" &&
       !what.starts_with("associations/"))
     return not_found();
   if (container == nullptr) return unknown_endpoint(version, of_task, stats ? "stats" : "metadata", id);
