@@ -38,6 +38,7 @@ struct FileSystemRecord {
   std::string performance_mode = "generalPurpose";
   std::string throughput_mode = "bursting";
   std::optional<double> provisioned_mibps;
+  std::optional<TimePoint> throughput_lowered;  // when the mode was last changed or the provisioned figure decreased
   bool encrypted = false;
   std::string kms_key_id;
   std::string zone, zone_id;          // One Zone file systems only

@@ -220,7 +220,7 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
   const auto begun = journal.begin(worker, number_, head.opcode, head.name(), head.resent());
   if (begun.again) go_on(begun.record);
   static_cast<void>(journal.at(Moment::received, begun.record));
-  operations_.fetch_add(1, std::memory_order_relaxed);
+  usage_.count(zones::read_request(request));
   struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
@@ -359,10 +359,10 @@ MountId Mount::id() const { return MountId(header_->id.data()); }
 
 Share::MountStats Mount::stats() const {
   return {.id = id(),
-          .operations = operations_,
+          .operations = usage_.read(false).operations(),
           .known_inodes = inodes_->size(),
           .passthrough = passthrough_ && !gated(),
-          .file_system = header_->file_system.data(),
+          .file_system = file_system(),
           .ends = ends(),
           .way = common_.gates.state(number_)};
 }

@@ -29,6 +29,7 @@
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
 #include "fuse/zones/gates.hpp"
+#include "fuse/zones/usage.hpp"
 
 struct fuse_session;
 
@@ -84,6 +85,8 @@ class Mount {
   MountId id() const;
   MountNumber number() const { return number_; }
   zones::Ends ends() const;
+  std::string file_system() const { return header_->file_system.data(); }
+  zones::Usage usage(bool take_sizes) { return usage_.read(take_sizes); }
   int device() const { return device_; }
 
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
@@ -167,7 +170,7 @@ class Mount {
   std::atomic<bool> abandoned_ = false;
   Linger linger_;
   std::atomic<bool> gated_ = false;  // written by Common::gates
-  std::atomic<std::uint64_t> operations_ = 0;
+  mutable zones::UsageCounter usage_;
 };
 
 }  // namespace berth::fuse

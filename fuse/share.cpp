@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string_view>
@@ -68,6 +69,7 @@ class RunningShare final : public Share {
     common_.gates.set_throughput(file_system, allowance, credits);
   }
   std::vector<zones::Gates::Throughput> throughput() const override { return common_.gates.throughput(); }
+  std::vector<FileSystemUse> use(bool take_sizes) override;
   std::vector<MountStats> stats() const override;
 
  private:
@@ -86,6 +88,7 @@ class RunningShare final : public Share {
   Common common_;
   mutable std::mutex mutex_;  // outermost; no system call that may block under it
   std::vector<std::shared_ptr<Mount>> mounts_;
+  std::map<std::string, zones::Usage> ended_;  // of mounts that are gone, by file system
   std::set<MountId> being_made_;
   MountNumber next_number_ = 1;
   Reactor reactor_;  // last: its threads use all of the above
@@ -114,6 +117,9 @@ Result<UniqueFd> RunningShare::mount(const MountSpec& spec) {
 }
 
 Result<std::shared_ptr<Mount>> RunningShare::make(const MountSpec& spec, UniqueFd& place) {
+  if (const auto fault = common_.gates.fault(spec.ends); fault && fault->clients != zones::Fault::Clients::read_only) {
+    return fail(Code::unavailable, "the mount target in {} does not answer from {}", spec.ends.target, spec.ends.client);
+  }
   auto root = open_root(spec);
   if (!root) return fail(root.error());
   auto device = open_fuse_device();
@@ -190,6 +196,7 @@ void RunningShare::end(MountNumber number, std::string_view reason) {
     if (found == mounts_.end()) return;
     ended = *found;
     mounts_.erase(found);
+    if (const std::string file_system = ended->file_system(); !file_system.empty()) ended_[file_system].add(ended->usage(true));
   }
   end_mount(*ended);
   log::info("share ended", {{"mount", ended->id().str()}, {"reason", reason}});
@@ -222,6 +229,26 @@ void RunningShare::set_network(zones::Network network) {
   for (const auto& mount : mounts_) {
     if (common_.gates.state(mount->number()).fault) mount->drop_all_names();
   }
+}
+
+std::vector<Share::FileSystemUse> RunningShare::use(bool take_sizes) {
+  const std::scoped_lock lock(mutex_);
+  std::map<std::string, FileSystemUse> all;
+  for (auto& [file_system, usage] : ended_) {
+    all[file_system] = {file_system, usage, 0, 0};
+    if (take_sizes) usage.reads.smallest = usage.reads.largest = usage.writes.smallest = usage.writes.largest = 0;
+  }
+  for (const auto& mount : mounts_) {
+    if (mount->file_system().empty()) continue;
+    FileSystemUse& use = all[mount->file_system()];
+    use.file_system = mount->file_system();
+    use.usage.add(mount->usage(take_sizes));
+    ++use.mounts;
+    if (mount->passthrough()) ++use.passthrough_mounts;
+  }
+  std::vector<FileSystemUse> list;
+  for (auto& [file_system, use] : all) list.push_back(std::move(use));
+  return list;
 }
 
 std::vector<Share::MountStats> RunningShare::stats() const {

@@ -21,6 +21,7 @@
 #include "fuse/zones/gates.hpp"
 #include "fuse/zones/network.hpp"
 #include "fuse/zones/throughput.hpp"
+#include "fuse/zones/usage.hpp"
 
 namespace berth::fuse {
 
@@ -103,7 +104,8 @@ class Share {
   virtual ~Share() = default;
 
   // Makes the mount detached (fsopen, fsconfig, fsmount) and serves it. The descriptor is fsmount's: place it with
-  // move_mount(2), then close it. The mount lives until the last of its places is gone or detach() is called.
+  // move_mount(2), then close it. Code::unavailable where a zone is cut off. The mount lives until the last of its places is gone
+  // or detach() is called.
   virtual Result<UniqueFd> mount(const MountSpec& spec) = 0;
 
   // Of a held mount: the descriptor, the share's own; -1 where there is none. Bind from /proc/<pid>/fd/<it>, or clone it with
@@ -128,6 +130,15 @@ class Share {
   virtual void set_throughput(const std::string& file_system, std::optional<zones::Allowance> allowance,
                               double credits = zones::kFirstCredits) = 0;
   virtual std::vector<zones::Gates::Throughput> throughput() const = 0;
+
+  struct FileSystemUse {
+    std::string file_system;
+    zones::Usage usage;  // since the daemon started, of all its mounts
+    std::size_t mounts = 0;
+    std::size_t passthrough_mounts = 0;  // whose reads and writes are not in `usage`
+  };
+  // By file system. `take_sizes`: the smallest and largest transfers begin anew.
+  virtual std::vector<FileSystemUse> use(bool take_sizes) = 0;
 
   struct MountStats {
     MountId id;

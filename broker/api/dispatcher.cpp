@@ -143,6 +143,7 @@ http::Response Dispatcher::handle(const http::Request& request) const {
 }
 
 http::Response Dispatcher::serve(const Entry& entry, const http::Request& request, Call& call) const {
+  const protocol::Wire wire = protocol::wire_of(*entry.model, request);
   const auto answer = [&]() -> Step<http::Response> {
     const auto operation = protocol::operation_of(*entry.model, request);
     if (operation) call.record.operation = (*operation)->name;
@@ -155,12 +156,12 @@ http::Response Dispatcher::serve(const Entry& entry, const http::Request& reques
     if (!input) return std::unexpected(input.error());
     const auto output = perform(entry, **operation, *input, call);
     if (!output) return std::unexpected(output.error());
-    return protocol::encode(*entry.model, **operation, *output, call.context.request_id);
+    return protocol::encode(*entry.model, **operation, *output, call.context.request_id, wire);
   }();
   if (answer) return *answer;
   call.record.error_code = protocol::wire_code(*entry.model, answer.error());
   call.record.error_message = answer.error().message;
-  return protocol::encode_error(*entry.model, answer.error(), call.context.request_id);
+  return protocol::encode_error(*entry.model, answer.error(), call.context.request_id, wire);
 }
 
 Dispatcher::Step<void> Dispatcher::admit(const Entry& entry, const http::Request& request, const OperationModel* operation,

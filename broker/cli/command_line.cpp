@@ -31,6 +31,33 @@ void add_common(CLI::App& command, CommonOptions& options) {
 // What a command's --help shows below its options.
 void add_example(CLI::App& command, const std::string& example) { command.footer("Example:\n  " + example); }
 
+void add_zone_command(CLI::App& zones, const std::string& action, ZoneOptions& options, std::function<Result<int>()>& chosen) {
+  const char* what = action == "isolate"   ? "cut a zone off from all others"
+                     : action == "lose"    ? "let nothing in a zone answer"
+                     : action == "restore" ? "give a zone back; what waits goes on"
+                                           : "how long a request takes between two zones, or inside one";
+  CLI::App* made = zones.add_subcommand(action, what);
+  made->callback([&options, &chosen, action] {
+    options.action = action;
+    chosen = [&options] { return zone(options); };
+  });
+  add_common(*made, options);
+  made->add_option("zone", options.zone, "e.g. us-east-1a")->required();
+  if (action == "latency") {
+    made->add_option("other", options.other, "the other zone, or the same")->required();
+    made->add_option("milliseconds", options.milliseconds, "0 takes it away")->required();
+  } else if (action != "restore") {
+    auto* soft = made->add_flag("--soft", options.soft, "I/O fails with EIO, as on a soft NFS mount, instead of waiting");
+    made->add_flag("--read-only", options.read_only, "mounts go to a copy that can be read and not written")->excludes(soft);
+    made->add_option("--timeo", options.timeo, "with --soft: tenths of a second until the first retransmission")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 36000U));
+    made->add_option("--retrans", options.retrans, "with --soft: how many retransmissions, each waited for one timeo longer")
+        ->capture_default_str()
+        ->check(CLI::Range(0U, 10U));
+  }
+}
+
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
@@ -64,6 +91,12 @@ int run_command_line(int argc, char** argv) {
   made = command("status", "show the daemon, clusters, tasks and file systems", [&] { return status(status_options); });
   add_common(*made, status_options);
   add_example(*made, "berth status --json");
+
+  ZoneOptions zone_options;
+  made = app.add_subcommand("zone", "isolate, lose and restore availability zones; latency between them");
+  made->require_subcommand(1);
+  for (const char* action : {"isolate", "lose", "restore", "latency"}) add_zone_command(*made, action, zone_options, chosen);
+  add_example(*made, "berth zone lose us-east-1a; berth zone restore us-east-1a\n  berth zone latency us-east-1a us-east-1b 1.5");
 
   RunOptions run_options;
   made = command("run", "run one command or task definition as a task, stream its output, exit with its code",

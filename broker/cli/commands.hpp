@@ -39,6 +39,17 @@ struct UpgradeOptions : CommonOptions {
 // Another berthd takes the running one's place: tasks and mounts see a pause. The old one comes back where it fails.
 Result<int> upgrade(const UpgradeOptions& options);
 
+struct ZoneOptions : CommonOptions {
+  std::string action;  // isolate, lose, restore, latency
+  std::string zone, other;
+  std::string milliseconds;
+  bool soft = false, read_only = false;
+  unsigned timeo = 600;  // tenths of a second, as NFS's mount option
+  unsigned retrans = 2;
+};
+// Cuts a zone off from the share or gives it back; says how long messages take.
+Result<int> zone(const ZoneOptions& options);
+
 struct StopOptions : CommonOptions {
   std::string task;  // ARN, id or the beginning of an id
   std::string reason;

@@ -1,7 +1,8 @@
-// `berth status` and `berth stop`.
+// `berth status`, `berth stop` and `berth zone`.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "broker/base/encoding.hpp"
 #include "broker/cli/commands.hpp"
 #include "broker/cli/connection.hpp"
 #include "broker/cli/table.hpp"
@@ -15,6 +16,11 @@ namespace {
 std::string text(const Json& object, const char* name) {
   const auto found = object.find(name);
   if (found == object.end() || found->is_null()) return "-";
+  if (found->is_object()) {
+    std::string members;
+    for (const auto& [key, value] : found->items()) members += (members.empty() ? "" : ", ") + key + " " + value.dump();
+    return members.empty() ? "-" : members;
+  }
   if (!found->is_string()) return found->dump();
   std::string value = found->get<std::string>();
   if (value.empty()) return "-";
@@ -51,6 +57,8 @@ Result<int> status(const CommonOptions& options) {
              text(*status, "started_at"), text(*status, "restarts"));
   fmt::print("account {}, region {}, containers by {}, share {}\n", text(*status, "account"), text(*status, "region"),
              text(*status, "oci_runtime"), text(*status, "share"));
+  print_table("Zones", status->at("zones"),
+              {{"ZONE", "name"}, {"STATE", "state"}, {"DEFAULT SUBNET", "default_subnet"}, {"LATENCY MS", "latency_ms"}});
   print_table("Clusters", status->at("clusters"),
               {{"NAME", "name"}, {"INSTANCES", "container_instances"}, {"RUNNING", "running"}, {"PENDING", "pending"}});
   print_table("Container instances", status->at("container_instances"),
@@ -75,7 +83,34 @@ Result<int> status(const CommonOptions& options) {
   print_table(
       "File systems", status->at("file_systems"),
       {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
-  print_table("Mounts", status->at("mounts"), {{"TASK/VOLUME", "id"}, {"OPERATIONS", "operations"}, {"INODES", "known_inodes"}});
+  print_table("Mounts", status->at("mounts"),
+              {{"TASK/VOLUME", "id"},
+               {"FILE SYSTEM", "file_system"},
+               {"ZONE", "zone"},
+               {"OPERATIONS", "operations"},
+               {"WAITING", "waiting"},
+               {"INODES", "known_inodes"}});
+  return 0;
+}
+
+Result<int> zone(const ZoneOptions& options) {
+  std::string target = "/zones/" + options.action;
+  if (options.action == "latency") {
+    target += "?a=" + percent_encode(options.zone) + "&b=" + percent_encode(options.other) +
+              "&ms=" + percent_encode(options.milliseconds);
+  } else {
+    target += "?zone=" + percent_encode(options.zone);
+    // NFS over TCP waits one timeo longer after each retransmission, and gives up when the last has gone unanswered.
+    if (options.soft) target += fmt::format("&clients=soft&patience={}", 100U * options.timeo * (options.retrans + 1));
+    if (options.read_only) target += "&clients=read-only";
+  }
+  const auto answer = admin(options.state_directory, "POST", target);
+  if (!answer) return fail(answer.error());
+  if (options.json) {
+    fmt::print("{}\n", Json{{"done", answer->body.substr(0, answer->body.find('\n'))}}.dump());
+  } else {
+    fmt::print("{}", answer->body);
+  }
   return 0;
 }
 

@@ -46,6 +46,7 @@ Json encode(const fuse::FileSystemRecord& record) {
             {"tags", record.tags}};
   put_optional(json, "provisioned_mibps", record.provisioned_mibps);
   put_optional(json, "policy", record.policy);
+  if (record.throughput_lowered) json["throughput_lowered"] = to_micros(*record.throughput_lowered);
   if (record.size_measured) json["size_measured"] = to_micros(*record.size_measured);
   return json;
 }
@@ -67,6 +68,8 @@ fuse::FileSystemRecord decode_file_system(const Json& json) {
   record.size_bytes = json.at("size_bytes");
   record.tags = json.at("tags").get<fuse::Tags>();
   record.provisioned_mibps = get_optional<double>(json, "provisioned_mibps");
+  if (const auto lowered = get_optional<std::int64_t>(json, "throughput_lowered"))
+    record.throughput_lowered = from_micros(*lowered);
   record.policy = get_optional<std::string>(json, "policy");
   if (const auto measured = get_optional<std::int64_t>(json, "size_measured")) record.size_measured = from_micros(*measured);
   return record;

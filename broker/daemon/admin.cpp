@@ -75,6 +75,12 @@ http::Response Admin::handle(const http::Request& request) const {
     if (auto begun = parts_.upgrade(values["binary"]); !begun) return text(409, begun.error().message);
     return text(202, "the other program takes over\n");
   }
+  constexpr std::string_view kZones = "/zones/";
+  if (request.path().starts_with(kZones) && request.method == "POST") {
+    const auto said = parts_.change_zones(std::string(request.path().substr(kZones.size())), read_query(request.query()));
+    if (said) return text(200, *said + "\n");
+    return text(said.error().code == Code::not_found ? 404 : 400, said.error().message);
+  }
   if (request.path() == "/stop" && request.method == "POST") {
     parts_.stop();
     return text(200, "stopping\n");

@@ -5,6 +5,7 @@
 //                                                       X-Next-Offset, X-Finished: 1 once the task has stopped and all is read
 //   *    /fs/...                                        see admin_fs.hpp
 //   POST /upgrade?binary=                               that program takes over; 202 at once, 409 and why not where it can't
+//   POST /zones/ACTION?zone=&clients=&patience=&a=&b=&ms=  isolate, lose, restore, latency: see ShareControl
 //   POST /stop                                          stops all tasks, then the daemon
 #pragma once
 
@@ -25,8 +26,10 @@ std::map<std::string, std::string> read_query(std::string_view query);
 
 class Admin {
  public:
+  using Parameters = std::map<std::string, std::string>;
   struct Parts {
     std::function<nlohmann::json()> status;
+    std::function<Result<std::string>(const std::string& action, const Parameters&)> change_zones;
     std::function<std::string(const std::string& task, const std::string& container)> log_path;
     // Whether the task has stopped (or was never there), so that its log can't grow.
     std::function<bool(const std::string& task)> stopped;

@@ -45,6 +45,10 @@ ParsedConfig parse_command_line(int argc, char** argv) {
       ->check(CLI::Range(2, 6));
   app.add_option("--request-workers", config.request_workers)->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--share-workers", config.share_workers)->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_flag("--efs-throughput", config.efs_throughput, "hold every file system to its throughput mode, bursting ones too");
+  app.add_option("--metrics-seconds", config.metrics_seconds, "how often metrics are sampled and file systems measured")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 3600U));
   app.add_option("--metadata-steady", config.metadata_steady, "task endpoint requests a second for each path; 0: no limit")
       ->capture_default_str();
   app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();

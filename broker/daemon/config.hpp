@@ -20,6 +20,8 @@ struct Config {
   double metadata_steady = 40;    // credential and metadata requests a second, for each path of a task: the
   double metadata_burst = 60;     // ECS agent's limits; steady 0: none
   bool passthrough = true;        // kernel passthrough on the share, where there is any
+  bool efs_throughput = false;    // hold every EFS file system to its throughput mode
+  unsigned metrics_seconds = 60;  // how often metrics are sampled and file systems measured
   bool log_to_file = false;       // to <state directory>/daemon.log instead of standard error
   bool verbose = false;           // debug lines too
   bool list_operations = false;   // print docs/API.md and end

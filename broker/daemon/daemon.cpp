@@ -20,7 +20,9 @@
 #include "broker/daemon/admin.hpp"
 #include "broker/daemon/admin_fs.hpp"
 #include "broker/daemon/bootstrap.hpp"
+#include "broker/daemon/efs_metrics.hpp"
 #include "broker/daemon/services.hpp"
+#include "broker/daemon/share_control.hpp"
 #include "broker/daemon/status.hpp"
 #include "broker/daemon/stop_signal.hpp"
 #include "broker/daemon/task_life.hpp"
@@ -98,6 +100,9 @@ class Daemon {
   std::unique_ptr<control::ControlPlane> plane_;
   std::unique_ptr<credentials::SessionTokens> tokens_;
   std::unique_ptr<fuse::Share> share_;
+  std::unique_ptr<ShareControl> share_control_;
+  services::cloudwatch::MetricStore metrics_;
+  std::unique_ptr<EfsMetrics> efs_metrics_;
   std::unique_ptr<launch::Launcher> launcher_;
   std::unique_ptr<launch::HostMounts> host_mounts_;
   std::unique_ptr<launch::TaskCredentials> task_credentials_;
@@ -142,6 +147,9 @@ Result<> Daemon::start_share() {
   auto share = fuse::Share::start({.workers = config_.share_workers, .passthrough = config_.passthrough}, survival_);
   if (!share) return fail(share.error());
   share_ = std::move(*share);
+  share_control_ = std::make_unique<ShareControl>(*plane_, *share_, config_.efs_throughput);
+  share_control_->begin();
+  efs_metrics_ = std::make_unique<EfsMetrics>(*share_, metrics_, clock_);
   auto recovered = share_->recover();
   if (!recovered) return fail(recovered.error());
   if (!recovered->empty()) log::info("mounts recovered", {{"mounts", recovered->size()}});
@@ -164,10 +172,13 @@ void Daemon::build_services() {
                                                                                               : NoCredentials::not_available);
       },
       services::task_metadata::TaskMetadata::Options{.steady = config_.metadata_steady, .burst = config_.metadata_burst});
-  efs_ = std::make_unique<services::efs::Parts>(
-      services::efs::Parts{*plane_, services::efs::directories_below(directory_.file_systems()), [this] { refresh_rights(); }});
+  efs_ = std::make_unique<services::efs::Parts>(services::efs::Parts{
+      *plane_, services::efs::directories_below(directory_.file_systems()), [this] { refresh_rights(); },
+      [this] { share_control_->apply_throughput(); },
+      [this](const fuse::FileSystemId& id) { return efs_metrics_->may_have_changed(id); },
+      [this](const fuse::FileSystemId& id, const services::efs::Sizes& sizes) { efs_metrics_->measured(id, sizes); }});
 
-  registry_ = std::make_unique<api::Registry>(make_services(*plane_, *efs_, *tokens_, random_));
+  registry_ = std::make_unique<api::Registry>(make_services(*plane_, *efs_, *tokens_, random_, metrics_));
   const auto identities = [this] { return plane_->identities(); };
   dispatcher_ =
       std::make_unique<api::Dispatcher>(api::DispatcherParts{.registry = *registry_,
@@ -247,6 +258,9 @@ void Daemon::serve_task(const runtime::TaskListener& listener) {
 
 Result<> Daemon::open_doors() {
   admin_ = std::make_unique<Admin>(Admin::Parts{[this] { return status(); },
+                                                [this](const std::string& action, const Admin::Parameters& parameters) {
+                                                  return share_control_->change(action, parameters);
+                                                },
                                                 [this](const std::string& task, const std::string& container) {
                                                   return runtime_->log_path(runtime::TaskId{task}, container);
                                                 },
@@ -264,7 +278,13 @@ Result<> Daemon::open_doors() {
                                                 },
                                                 [this](const http::Request& r) { return handle_fs(*host_mounts_, r); }});
   const bool loopback = config_.address.starts_with("127.") || config_.address == "::1";
-  const auto front_door = [this](const http::Request& request) { return dispatcher_->handle(request); };
+  const auto front_door = [this, loopback](const http::Request& request) {
+    // Without a signature, as a scraper asks; so only where nobody but this machine can.
+    if (loopback && request.method == "GET" && request.path() == "/metrics") {
+      return http::Response{200, {{"Content-Type", "text/plain; version=0.0.4"}}, efs_metrics_->prometheus()};
+    }
+    return dispatcher_->handle(request);
+  };
   if (auto adopted = server_->adopt("front-door", front_door_, front_door, {.secure = loopback && kCountsAsTls}); !adopted) {
     return adopted;
   }
@@ -285,7 +305,15 @@ void Daemon::start_timers() {
   timers_->every(10s, [this] { host_mounts_->expire(); });
   // What policies say may change with the time of day.
   slow_timers_->every(60s, [this] { refresh_rights(); });
-  slow_timers_->every(60s, [this] { services::efs::measure_sizes(*efs_); });
+  const std::chrono::seconds metrics_period{config_.metrics_seconds};
+  timers_->every(metrics_period, [this] {
+    share_control_->save_credits();
+    efs_metrics_->sample();
+  });
+  slow_timers_->every(metrics_period, [this] {
+    services::efs::measure_sizes(*efs_);
+    share_control_->apply_throughput();
+  });
 }
 
 Result<> Daemon::start() {
@@ -321,6 +349,7 @@ void Daemon::run() {
   server_->stop();
   slow_timers_.reset();
   timers_.reset();
+  share_control_->save_credits();
 }
 
 std::string Daemon::endpoint() const {
@@ -330,7 +359,8 @@ std::string Daemon::endpoint() const {
 
 nlohmann::json Daemon::status() const {
   const auto mounts = share_->stats();
-  nlohmann::json object = plane_->read([&](const control::Control& c) { return status_of(c, mounts); });
+  const auto network = share_control_->network();
+  nlohmann::json object = plane_->read([&](const control::Control& c) { return status_of(c, mounts, network); });
   bool passthrough = !mounts.empty();
   for (const auto& mount : mounts) passthrough = passthrough && mount.passthrough;
   object.update({{"version", BERTH_VERSION},

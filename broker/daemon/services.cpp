@@ -11,6 +11,7 @@
 #include "broker/base/random.hpp"
 #include "broker/control/control_plane.hpp"
 #include "broker/services/autoscaling/service.hpp"
+#include "broker/services/cloudwatch/service.hpp"
 #include "broker/services/ec2/service.hpp"
 #include "broker/services/ecs/service.hpp"
 #include "broker/services/iam/service.hpp"
@@ -60,7 +61,8 @@ std::string list_service(const api::Entry& entry) {
 }  // namespace
 
 std::vector<api::Service> make_services(control::ControlPlane& plane, const services::efs::Parts& efs,
-                                        const credentials::SessionTokens& tokens, Random& random) {
+                                        const credentials::SessionTokens& tokens, Random& random,
+                                        const services::cloudwatch::MetricStore& metrics) {
   std::vector<api::Service> made;
   made.push_back(services::ecs::make_ecs(plane));
   made.push_back(services::efs::make_service(efs));
@@ -68,6 +70,7 @@ std::vector<api::Service> make_services(control::ControlPlane& plane, const serv
   made.push_back(services::sts::make_sts(plane, tokens, random));
   made.push_back(services::ec2::make_ec2(plane));
   made.push_back(services::autoscaling::make_autoscaling(plane));
+  made.push_back(services::cloudwatch::make_cloudwatch(metrics));
   return made;
 }
 
@@ -87,7 +90,8 @@ Result<std::string> list_operations() {
   auto plane = control::ControlPlane::open({}, **store, clock, random);
   if (!plane) return fail(plane.error());
   const credentials::SessionTokens tokens(Secret(std::string(32, '\0')));
-  return list_operations(api::Registry(make_services(**plane, {**plane, {}, {}}, tokens, random)));
+  const services::cloudwatch::MetricStore metrics;
+  return list_operations(api::Registry(make_services(**plane, {**plane, {}, {}}, tokens, random, metrics)));
 }
 
 }  // namespace berth::daemon

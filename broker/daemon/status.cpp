@@ -14,7 +14,28 @@ namespace {
 
 std::string after_slash(const std::string& text) { return text.substr(text.rfind('/') + 1); }
 
-Json zones(const Cluster& cluster) {
+// `up`, or what was done to it.
+std::string zone_state(const fuse::zones::Network& network, const std::string& zone) {
+  using fuse::zones::Fault;
+  const auto found = network.faults().find(zone);
+  if (found == network.faults().end()) return "up";
+  std::string state = found->second.kind == Fault::Kind::isolated ? "isolated" : "lost";
+  if (found->second.clients == Fault::Clients::fail) state += ", soft";
+  if (found->second.clients == Fault::Clients::read_only) state += ", read-only";
+  return state;
+}
+
+Json latencies_from(const fuse::zones::Network& network, const std::string& zone) {
+  Json latencies = Json::object();
+  for (const std::string& other : network.zones()) {
+    if (const auto latency = network.latency(zone, other); latency.count() > 0) {
+      latencies[other] = static_cast<double>(latency.count()) / 1000;
+    }
+  }
+  return latencies;
+}
+
+Json zones(const Cluster& cluster, const fuse::zones::Network& network) {
   Json list = Json::array();
   for (const std::string& zone : cluster.settings().zones) {
     std::string subnet;
@@ -22,7 +43,10 @@ Json zones(const Cluster& cluster) {
       const auto vpc = cluster.vpcs().find(record.vpc);
       if (record.zone == zone && vpc != cluster.vpcs().end() && vpc->second.is_default) subnet = id.str();
     }
-    list.push_back({{"name", zone}, {"default_subnet", subnet}});
+    list.push_back({{"name", zone},
+                    {"default_subnet", subnet},
+                    {"state", zone_state(network, zone)},
+                    {"latency_ms", latencies_from(network, zone)}});
   }
   return list;
 }
@@ -142,15 +166,19 @@ Json mounts_of(const std::vector<fuse::Share::MountStats>& mounts) {
     list.push_back(Json{{"id", mount.id.str()},
                         {"operations", mount.operations},
                         {"known_inodes", mount.known_inodes},
-                        {"passthrough", mount.passthrough}});
+                        {"passthrough", mount.passthrough},
+                        {"file_system", mount.file_system},
+                        {"zone", mount.ends.client},
+                        {"waiting", mount.way.parked}});
   }
   return list;
 }
 
 }  // namespace
 
-Json status_of(const control::Control& c, const std::vector<fuse::Share::MountStats>& mounts) {
-  return {{"zones", zones(c.cluster)},
+Json status_of(const control::Control& c, const std::vector<fuse::Share::MountStats>& mounts,
+               const fuse::zones::Network& network) {
+  return {{"zones", zones(c.cluster, network)},
           {"clusters", clusters(c.cluster)},
           {"container_instances", container_instances(c.cluster)},
           {"instances_without_agent", instances_without_agent(c.cluster)},

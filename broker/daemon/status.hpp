@@ -9,6 +9,7 @@
 namespace berth::daemon {
 
 // Members: zones, clusters, container_instances, instances_without_agent, tasks, file_systems, mounts; each an array of objects.
-nlohmann::json status_of(const control::Control& c, const std::vector<fuse::Share::MountStats>& mounts);
+nlohmann::json status_of(const control::Control& c, const std::vector<fuse::Share::MountStats>& mounts,
+                         const fuse::zones::Network& network);
 
 }  // namespace berth::daemon

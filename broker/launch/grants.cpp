@@ -191,6 +191,11 @@ Judgement judge_mount(const fuse::Catalog& catalog, const credentials::Identitie
     spec.identity = access_point->identity;
   }
   spec.rights = grant.rights;
+  spec.file_system = volume.file_system;
+  spec.ends = {.client = client.zone, .target = target->zone, .one_zone = !file_system->zone.empty()};
+  // Counting every byte costs passthrough, so it is asked for.
+  const auto metered = file_system->tags.find("berth:metered");
+  spec.metered = metered != file_system->tags.end() && metered->second == "exact";
   return spec;
 }
 

@@ -13,6 +13,19 @@ using Json = nlohmann::json;
 
 namespace {
 
+constexpr const char* kCbor = "smithy-rpc-v2-cbor";
+
+bool lists(const Json& about, std::string_view protocol) {
+  const auto all = about.value("protocols", std::vector<std::string>{});
+  return std::ranges::find(all, protocol) != all.end();
+}
+
+// Of a service that speaks several: Query, and the others beside it.
+std::string main_protocol(const Json& about) {
+  const auto name = about.at("protocol").get<std::string>();
+  return name == kCbor && lists(about, "query") ? "query" : name;
+}
+
 Protocol protocol_of(const std::string& name) {
   if (name == "rest-json") return Protocol::rest_json;
   if (name == "query") return Protocol::query;
@@ -58,7 +71,9 @@ class ModelReader {
 
   void read() {
     const Json& about = table_.at("metadata");
-    model_.protocol_ = protocol_of(about.at("protocol"));
+    model_.protocol_ = protocol_of(main_protocol(about));
+    model_.speaks_cbor_ = model_.protocol_ == Protocol::query && lists(about, kCbor);
+    model_.speaks_json_ = model_.protocol_ == Protocol::query && lists(about, "json");
     model_.json_version_ = about.value("jsonVersion", "1.1");
     model_.target_prefix_ = text(about, "targetPrefix");
     model_.api_version_ = text(about, "apiVersion");

@@ -89,6 +89,9 @@ class Model {
   const std::string& api_version() const { return api_version_; }
   const std::string& xml_namespace() const { return xml_namespace_; }
   const std::string& endpoint_prefix() const { return endpoint_prefix_; }
+  // Beside its main protocol, Query: Smithy's RPC v2 over CBOR (rpc_cbor.hpp), AWS JSON.
+  bool speaks_cbor() const { return speaks_cbor_; }
+  bool speaks_json() const { return speaks_json_; }
   const std::map<std::string, OperationModel, std::less<>>& operations() const { return operations_; }
   const OperationModel* operation(std::string_view name) const;
   const Shape* shape(std::string_view name) const;
@@ -99,6 +102,7 @@ class Model {
   friend class ModelReader;
   std::string name_;
   Protocol protocol_ = Protocol::json;
+  bool speaks_cbor_ = false, speaks_json_ = false;
   std::string json_version_, target_prefix_, api_version_, xml_namespace_, endpoint_prefix_;
   std::map<std::string, OperationModel, std::less<>> operations_;
   std::map<std::string, Shape, std::less<>> shapes_;

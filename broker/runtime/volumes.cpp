@@ -32,6 +32,11 @@ Result<> Volumes::prepare(const TaskLaunch& task) {
         if (!mounted && mounted.error().code == Code::not_found && mounted.error().errno_value == 0 &&
             !volume.root_missing.empty())
           return fail(Code::not_found, "{}", volume.root_missing);
+        // EFS's mount helper tries three times for 15 seconds each; the outcome is the same.
+        if (!mounted && mounted.error().code == Code::unavailable && volume.share->ends != fuse::zones::Ends{})
+          return fail(mounted.error().within(
+              "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: stderr: b'mount.nfs4: "
+              "Connection timed out' : unsuccessful EFS utils command execution; code: 32 (berth)"));
         if (!mounted)
           return fail(
               mounted.error().within("ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes"));

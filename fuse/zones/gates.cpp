@@ -211,6 +211,12 @@ void Gates::arm() {
   timerfd_settime(timer_.get(), 0, &at, nullptr);
 }
 
+std::optional<Fault> Gates::fault(const Ends& ends) const {
+  const std::scoped_lock lock(mutex_);
+  const Fault* fault = network_.path(ends).fault;
+  return fault == nullptr ? std::nullopt : std::optional(*fault);
+}
+
 Gates::ClientState Gates::state(Client client) const {
   const std::scoped_lock lock(mutex_);
   ClientState state;

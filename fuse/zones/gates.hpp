@@ -61,6 +61,9 @@ class Gates {
   // Readable (edge-triggered) when something is due. Fails where the kernel has no more descriptors.
   Result<int> timer();
 
+  // What is wrong between these ends.
+  std::optional<Fault> fault(const Ends& ends) const;
+
   struct ClientState {
     std::size_t parked = 0;
     std::chrono::microseconds latency{0};

@@ -26,6 +26,7 @@ class FakeShare final : public fuse::Share {
   Result<> set_rights(const fuse::MountId&, fuse::Rights) override { return {}; }
   void set_network(fuse::zones::Network) override {}
   void set_throughput(const std::string&, std::optional<fuse::zones::Allowance>, double) override {}
+  std::vector<FileSystemUse> use(bool) override { return {}; }
   std::vector<fuse::zones::Gates::Throughput> throughput() const override { return {}; }
   std::vector<MountStats> stats() const override { return {}; }
 

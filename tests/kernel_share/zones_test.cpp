@@ -185,6 +185,17 @@ TEST_F(ZonesOfMounts, AFileOpenInPassthroughKeepsGoingUntilItIsClosed) {
   close(before);
 }
 
+TEST_F(ZonesOfMounts, RightsAreTakenFromAMountOfALostZoneWithoutWaitingForIt) {
+  serve();
+  const int file = open((a_ + "/f").c_str(), O_RDWR);
+  ASSERT_GE(file, 0);
+  share_->set_network(with_fault("a", {.kind = Fault::Kind::lost}));
+  EXPECT_TRUE(share_->set_rights(kA, {.write = false, .root_access = true}));
+  close(file);
+  share_->set_network({});
+  EXPECT_EQ(in_child({}, [&] { return errno_of(open((a_ + "/f").c_str(), O_RDWR)); }), EROFS);
+}
+
 TEST_F(ZonesOfMounts, FilesOpenedBeforeAndDuringALimitCanBeOpenTogether) {
   serve(&clock_);
   const std::string f = a_ + "/f", g = a_ + "/g";

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 
 #include "broker/base/error.hpp"
@@ -13,12 +15,18 @@
 
 namespace berth::services::efs {
 
+// Bytes on disk (allocated blocks, a hard link once).
+struct Sizes {
+  std::uint64_t total = 0;
+  std::map<std::string, std::uint64_t> directories;  // "/teams/red": with all that is below
+};
+
 // What the service needs done on the disk; called without the control lock. Each accepts what is done already.
 struct Backing {
   std::function<Result<>(const fuse::FileSystemId&)> make;
   std::function<Result<>(const fuse::FileSystemId&)> remove;
-  // Bytes of all files (allocated blocks, a hard link once); walks the whole tree.
-  std::function<Result<std::uint64_t>(const fuse::FileSystemId&)> measure;
+  // Walks the whole tree. Directories right below the root are told apart, and those of `roots`, at most four levels deep.
+  std::function<Result<Sizes>(const fuse::FileSystemId&, const std::set<std::string>& roots)> measure;
 };
 
 // The real one.

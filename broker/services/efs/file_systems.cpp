@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +28,25 @@ api::ApiError already_exists(const FileSystemRecord& record) {
           std::make_shared<const Json>(Json{{"FileSystemId", record.id.str()}})};
 }
 
+// EFS's quota of write throughput in most regions; it can't be raised here.
+constexpr double kProvisionedMibpsMax = 1024;
+constexpr std::chrono::hours kBetweenDecreases{24};
+
+// EFS lets the mode be changed, and a provisioned figure be decreased, once a day.
+Outcome<void> check_pace(const FileSystemRecord& before, FileSystemRecord& after, TimePoint now) {
+  const bool changed = before.throughput_mode != after.throughput_mode;
+  const bool decreased = before.provisioned_mibps && after.provisioned_mibps < before.provisioned_mibps;
+  if (!changed && !decreased) return {};
+  if (before.throughput_lowered && now - *before.throughput_lowered < kBetweenDecreases)
+    return refuse(
+        "TooManyRequests",
+        fmt::format("The throughput mode of a file system can be changed, or its provisioned throughput decreased, 24 hours "
+                    "after the last such change, which was at {}",
+                    to_iso8601(*before.throughput_lowered)));
+  after.throughput_lowered = now;
+  return {};
+}
+
 // Throughput: a figure goes with `provisioned`, and only with it.
 Outcome<void> set_throughput(FileSystemRecord& record, const Json& input) {
   const auto mode = input.value("ThroughputMode", record.throughput_mode);
@@ -35,6 +56,8 @@ Outcome<void> set_throughput(FileSystemRecord& record, const Json& input) {
       return refuse("BadRequest", fmt::format("ProvisionedThroughputInMibps goes with ThroughputMode provisioned, not {}", mode));
     figure = given->get<double>();
   }
+  if (figure && *figure > kProvisionedMibpsMax)
+    return refuse("ThroughputLimitExceeded", fmt::format("ProvisionedThroughputInMibps can be at most {}", kProvisionedMibpsMax));
   if (mode == "provisioned" && !figure)
     return refuse("BadRequest", "ThroughputMode provisioned needs ProvisionedThroughputInMibps");
   if (mode == "elastic" && record.performance_mode == "maxIO")
@@ -156,7 +179,10 @@ Outcome<Json> update_file_system(const Parts& parts, const CallContext&, const J
     const auto record = need_available(c.catalog, input.at("FileSystemId").get<std::string>());
     if (!record) return std::unexpected(record.error());
     auto changed = **record;
+    if (!input.contains("ThroughputMode") && !input.contains("ProvisionedThroughputInMibps"))
+      return refuse("BadRequest", "give a ThroughputMode, a ProvisionedThroughputInMibps or both");
     if (auto set = set_throughput(changed, input); !set) return std::unexpected(set.error());
+    if (auto paced = check_pace(**record, changed, c.now); !paced) return std::unexpected(paced.error());
     auto json = describe(changed, c.catalog);
     c.catalog.put(std::move(changed));
     return json;
@@ -199,20 +225,32 @@ void settle(const Parts& parts) {
 }
 
 void measure_sizes(const Parts& parts) {
-  std::vector<FileSystemId> ids;
+  struct Asked {
+    FileSystemId id;
+    bool measured = false;
+    std::set<std::string> roots;
+  };
+  std::vector<Asked> all;
   parts.plane.read([&](const Control& c) {
-    for (const auto& [id, record] : c.catalog.file_systems())
-      if (record.life_cycle == LifeCycle::available) ids.push_back(id);
+    for (const auto& [id, record] : c.catalog.file_systems()) {
+      if (record.life_cycle != LifeCycle::available) continue;
+      Asked& asked = all.emplace_back(Asked{id, record.size_measured.has_value(), {}});
+      for (const auto* access_point : c.catalog.access_points_of(id)) asked.roots.insert(access_point->root);
+    }
   });
-  for (const auto& id : ids) {
-    const auto bytes = parts.backing.measure(id);
-    if (!bytes) continue;
+  for (const auto& asked : all) {
+    if (asked.measured && parts.may_have_changed && !parts.may_have_changed(asked.id)) continue;
+    const auto sizes = parts.backing.measure(asked.id, asked.roots);
+    if (!sizes) continue;
     parts.plane.apply([&](Control& c) {
-      if (auto* record = c.catalog.edit(id)) {
-        record->size_bytes = *bytes;
-        record->size_measured = c.now;
-      }
+      const auto* record = c.catalog.find(asked.id);
+      if (record == nullptr) return;
+      auto changed = *record;
+      changed.size_bytes = sizes->total;
+      changed.size_measured = c.now;
+      c.catalog.put(std::move(changed));
     });
+    if (parts.measured) parts.measured(asked.id, *sizes);
   }
 }
 

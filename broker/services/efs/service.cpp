@@ -18,15 +18,23 @@ api::Service make_service(Parts parts_given) {
         name, std::string("elasticfilesystem:") + name, resources,
         [parts, operation](const CallContext& context, const Json& input) { return operation(*parts, context, input); }};
   };
+  const auto telling = [parts](api::Operation operation) {
+    operation.handle = [parts, handle = std::move(operation.handle)](const CallContext& context, const Json& input) {
+      auto answer = handle(context, input);
+      if (answer && parts->throughput_changed) parts->throughput_changed();
+      return answer;
+    };
+    return operation;
+  };
   return {
       .model = "efs",
       .signing_names = {"elasticfilesystem"},
       .operations =
           {
-              row("CreateFileSystem", created, create_file_system),
+              telling(row("CreateFileSystem", created, create_file_system)),
               row("DescribeFileSystems", named, describe_file_systems),
-              row("UpdateFileSystem", named, update_file_system),
-              row("DeleteFileSystem", named, delete_file_system),
+              telling(row("UpdateFileSystem", named, update_file_system)),
+              telling(row("DeleteFileSystem", named, delete_file_system)),
               row("CreateMountTarget", named, create_mount_target),
               row("DescribeMountTargets", named, describe_mount_targets),
               row("DeleteMountTarget", named, delete_mount_target),
@@ -38,11 +46,11 @@ api::Service make_service(Parts parts_given) {
               row("PutFileSystemPolicy", named, put_file_system_policy),
               row("DescribeFileSystemPolicy", named, describe_file_system_policy),
               row("DeleteFileSystemPolicy", named, delete_file_system_policy),
-              row("TagResource", named, tag_resource),
-              row("UntagResource", named, untag_resource),
+              telling(row("TagResource", named, tag_resource)),
+              telling(row("UntagResource", named, untag_resource)),
               row("ListTagsForResource", named, list_tags_for_resource),
-              row("CreateTags", named, create_tags),
-              row("DeleteTags", named, delete_tags),
+              telling(row("CreateTags", named, create_tags)),
+              telling(row("DeleteTags", named, delete_tags)),
               row("DescribeTags", named, describe_tags),
           },
   };

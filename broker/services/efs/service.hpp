@@ -20,13 +20,19 @@ struct Parts {
   Backing backing;
   // Called without the lock after a change that may give or take rights on live mounts. May be empty.
   std::function<void()> access_changed;
+  // The same after a change that may bear on what a file system may drive: its mode, its tags, its size. May be empty.
+  std::function<void()> throughput_changed;
+  // Whether the file system may have changed since it was last measured; empty: it may.
+  std::function<bool(const fuse::FileSystemId&)> may_have_changed;
+  // What was measured. May be empty.
+  std::function<void(const fuse::FileSystemId&, const Sizes&)> measured;
 };
 
 api::Service make_service(Parts parts);
 
 // Once at start, before the first call is served.
 void settle(const Parts& parts);
-// Measures every file system (slow: on the blocking pool) and notes its size with the time.
+// Measures the file systems that may have changed (slow: on a thread that may block) and notes their sizes with the time.
 void measure_sizes(const Parts& parts);
 
 }  // namespace berth::services::efs

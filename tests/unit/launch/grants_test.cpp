@@ -193,6 +193,21 @@ TEST_F(DecideMount, WithoutOneTheRootDirectoryOfTheVolumeIsTheRoot) {
   EXPECT_FALSE(spec->creation);
 }
 
+TEST_F(DecideMount, TheMountKnowsItsZonesAndWhoseThroughputItShares) {
+  auto spec = mount();
+  ASSERT_TRUE(spec);
+  EXPECT_EQ(spec->file_system, "fs-1");
+  EXPECT_EQ(spec->ends, (fuse::zones::Ends{.client = "us-east-1a", .target = "us-east-1a", .one_zone = false}));
+  EXPECT_FALSE(spec->metered);
+  file_system.zone = "us-east-1a";
+  file_system.tags["berth:metered"] = "exact";
+  catalog.put(file_system);
+  spec = mount();
+  ASSERT_TRUE(spec);
+  EXPECT_TRUE(spec->ends.one_zone);
+  EXPECT_TRUE(spec->metered);
+}
+
 TEST_F(DecideMount, ADeniedMountReadsAsEcsWritesIt) {
   make_role("outsider", {});
   client.role_arn = TaskWorld::role_arn("outsider");

@@ -47,11 +47,27 @@ TEST_F(Directories, AreRemovedWithAllThatIsInThemAndMayBeGoneAlready) {
 TEST_F(Directories, AHardLinkCountsOnce) {
   ASSERT_TRUE(backing.make(id));
   std::ofstream(path() + "/file") << std::string(100'000, 'x');
-  const auto once = backing.measure(id);
+  const auto once = backing.measure(id, {});
   ASSERT_TRUE(once);
-  EXPECT_GE(*once, 100'000U);
+  EXPECT_GE(once->total, 100'000U);
   std::filesystem::create_hard_link(path() + "/file", path() + "/link");
-  EXPECT_EQ(*backing.measure(id), *once);
+  EXPECT_EQ(backing.measure(id, {})->total, once->total);
+}
+
+TEST_F(Directories, AreToldApartRightBelowTheRootAndWhereAnAccessPointIs) {
+  ASSERT_TRUE(backing.make(id));
+  std::filesystem::create_directories(path() + "/teams/red/deep/er");
+  std::filesystem::create_directories(path() + "/teams/blue");
+  std::ofstream(path() + "/teams/red/deep/er/file") << std::string(100'000, 'x');
+  std::ofstream(path() + "/teams/blue/file") << std::string(50'000, 'x');
+  std::ofstream(path() + "/at-the-root") << "x";
+  const auto sizes = backing.measure(id, {"/teams/red", "/nowhere"});
+  ASSERT_TRUE(sizes);
+  EXPECT_EQ(sizes->directories.size(), 2U);
+  EXPECT_GE(sizes->directories.at("/teams/red"), 100'000U);
+  EXPECT_LT(sizes->directories.at("/teams/red"), 150'000U);
+  EXPECT_GE(sizes->directories.at("/teams"), 150'000U);
+  EXPECT_LE(sizes->directories.at("/teams"), sizes->total);
 }
 
 }  // namespace

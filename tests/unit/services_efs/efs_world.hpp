@@ -31,7 +31,9 @@ class EfsWorld : public testing::ServiceWorld<> {
                           directories.erase(id.str());
                           return {};
                         },
-                        .measure = [](const fuse::FileSystemId&) -> Result<std::uint64_t> { return 8192; }},
+                        .measure = [](const fuse::FileSystemId&, const std::set<std::string>&) -> Result<Sizes> {
+                          return Sizes{8192, {}};
+                        }},
             .access_changed = [this] { ++access_changes; }};
   }
 

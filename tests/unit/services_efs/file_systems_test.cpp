@@ -65,6 +65,63 @@ TEST_F(FileSystems, ThroughputFiguresGoWithProvisionedOnly) {
   EXPECT_FALSE(updated.contains("ProvisionedThroughputInMibps"));
 }
 
+TEST_F(FileSystems, TheModeChangesAndTheFigureDecreasesOnceADay) {
+  const auto id = must("CreateFileSystem", {{"CreationToken", "a"}})["FileSystemId"];
+  const auto provision = [&](double mibps) -> Json {
+    return {{"FileSystemId", id}, {"ThroughputMode", "provisioned"}, {"ProvisionedThroughputInMibps", mibps}};
+  };
+  must("UpdateFileSystem", provision(100));
+  must("UpdateFileSystem", provision(200));  // more at any time
+  EXPECT_EQ(code_of("UpdateFileSystem", provision(50)), "TooManyRequests");
+  EXPECT_EQ(code_of("UpdateFileSystem", {{"FileSystemId", id}, {"ThroughputMode", "elastic"}}), "TooManyRequests");
+  world.clock().advance(std::chrono::hours(24));
+  must("UpdateFileSystem", provision(50));
+  EXPECT_EQ(code_of("UpdateFileSystem", {{"FileSystemId", id}, {"ThroughputMode", "bursting"}}), "TooManyRequests");
+}
+
+TEST_F(FileSystems, ThroughputHasItsLimitAndAnUpdateOfNothingIsRefused) {
+  const auto id = must("CreateFileSystem", {{"CreationToken", "a"}})["FileSystemId"];
+  EXPECT_EQ(code_of("UpdateFileSystem",
+                    {{"FileSystemId", id}, {"ThroughputMode", "provisioned"}, {"ProvisionedThroughputInMibps", 1025.0}}),
+            "ThroughputLimitExceeded");
+  EXPECT_EQ(code_of("UpdateFileSystem", {{"FileSystemId", id}}), "BadRequest");
+}
+
+TEST_F(FileSystems, WhoHoldsThemToTheirThroughputIsToldOfEveryChange) {
+  int told = 0;
+  auto with_listener = parts();
+  with_listener.throughput_changed = [&] { ++told; };
+  service = make_service(with_listener);
+  const auto id = must("CreateFileSystem", {{"CreationToken", "a"}})["FileSystemId"];
+  EXPECT_EQ(told, 1);
+  must("UpdateFileSystem", {{"FileSystemId", id}, {"ThroughputMode", "elastic"}});
+  must("TagResource", {{"ResourceId", id}, {"Tags", {{{"Key", "berth:throughput"}, {"Value", "free"}}}}});
+  EXPECT_EQ(told, 3);
+  EXPECT_EQ(code_of("UpdateFileSystem", {{"FileSystemId", id}}), "BadRequest");
+  EXPECT_EQ(told, 3);
+}
+
+TEST_F(FileSystems, OnlyWhatMayHaveChangedIsMeasuredAgain) {
+  must("CreateFileSystem", {{"CreationToken", "a"}});
+  int measured = 0;
+  bool changed = false;
+  auto asking = parts();
+  asking.backing.measure = [&](const fuse::FileSystemId&, const std::set<std::string>&) -> Result<Sizes> {
+    ++measured;
+    return Sizes{4096, {{"/a", 4096}}};
+  };
+  std::map<std::string, std::uint64_t> directories_seen;
+  asking.may_have_changed = [&](const fuse::FileSystemId&) { return changed; };
+  asking.measured = [&](const fuse::FileSystemId&, const Sizes& sizes) { directories_seen = sizes.directories; };
+  measure_sizes(asking);  // never measured yet
+  measure_sizes(asking);
+  EXPECT_EQ(measured, 1);
+  EXPECT_EQ(directories_seen.at("/a"), 4096U);
+  changed = true;
+  measure_sizes(asking);
+  EXPECT_EQ(measured, 2);
+}
+
 TEST_F(FileSystems, WhatBerthCanNotDoIsRefusedAndNotPromised) {
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"Backup", true}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"KmsKeyId", "alias/x"}}), "BadRequest");
