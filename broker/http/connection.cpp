@@ -225,7 +225,7 @@ void Connection::on_written(bool keep_alive) {
   answer_.reset();
   if (keep_alive) return await_request();
   error_code ignored;
-  stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
+  (void)stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
   stream_.expires_after(kDrainTime);
   phase_ = Phase::reading;
   if (!cut_) drain();

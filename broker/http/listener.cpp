@@ -69,6 +69,7 @@ void Listener::welcome(UniqueFd client) {
     }
   }
   if (connection) return connection->start();
+  // NOLINTNEXTLINE(bugprone-use-after-move): moved only where a connection took it
   (void)::send(client.get(), kFull.data(), kFull.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
