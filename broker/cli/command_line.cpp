@@ -77,6 +77,9 @@ int run_command_line(int argc, char** argv) {
   made->add_option("--listen", up_options.listen, "address and port of the front door; port 0 takes a free one")
       ->capture_default_str();
   made->add_option("--region", up_options.region, "region to simulate (us-east-1 at first start, then fixed)");
+  made->add_option("--docker-plugin", up_options.docker_plugin,
+                   "socket of the volume plugin for Docker and Podman, or off (/run/docker/plugins/berth.sock)");
+  made->add_option("--docker-role", up_options.docker_role, "role of Docker's and Podman's volumes that name none");
   made->add_flag("--json", up_options.json, "print JSON, for machines");
   made->add_option("daemon-options", up_options.daemon_options, "options of berthd (see berthd --help), behind --");
   made->positionals_at_end();

@@ -13,6 +13,8 @@ struct UpOptions {
   std::string state_directory;
   std::string listen = "127.0.0.1:4580";
   std::string region;                       // empty: what the state directory has; us-east-1 at first
+  std::string docker_plugin;                // socket of the volume plugin, or off; empty: Docker's default place
+  std::string docker_role;                  // of Docker's volumes that name none
   std::vector<std::string> daemon_options;  // for berthd as they are
   bool json = false;
 };

@@ -83,6 +83,14 @@ Result<int> status(const CommonOptions& options) {
   print_table(
       "File systems", status->at("file_systems"),
       {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
+  print_table("Volumes of Docker and Podman", status->value("volumes", Json::array()),
+              {{"VOLUME", "name"},
+               {"FILE SYSTEM", "file_system"},
+               {"ACCESS POINT", "access_point"},
+               {"ROLE", "role"},
+               {"ZONE", "zone"},
+               {"MAY", "rights"},
+               {"MOUNTS", "mounts"}});
   print_table("Mounts", status->at("mounts"),
               {{"TASK/VOLUME", "id"},
                {"FILE SYSTEM", "file_system"},

@@ -37,6 +37,8 @@ Result<pid_t> spawn_daemon(const UpOptions& options, int ready_pipe) {
   std::vector<std::string> words{program, "--state-dir", options.state_directory, "--listen", options.listen, "--ready-fd",
                                  "3",     "--log-file"};
   if (!options.region.empty()) words.insert(words.end(), {"--region", options.region});
+  if (!options.docker_plugin.empty()) words.insert(words.end(), {"--docker-plugin", options.docker_plugin});
+  if (!options.docker_role.empty()) words.insert(words.end(), {"--docker-role", options.docker_role});
   words.insert(words.end(), options.daemon_options.begin(), options.daemon_options.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -108,6 +110,8 @@ Result<int> up(const UpOptions& options) {
   auto status = daemon_status(options.state_directory);
   if (!status) return fail(status.error());
   print_up(*status, options.json, "is up");
+  if (const std::string why = status->value("docker_plugin_missing", ""); !why.empty())
+    fmt::print(stderr, "berth: no volume plugin for Docker and Podman: {}\n", why);
   return 0;
 }
 

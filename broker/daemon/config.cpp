@@ -53,8 +53,15 @@ ParsedConfig parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();
   app.add_flag("!--no-passthrough", config.passthrough, "serve the share's data through the daemon");
+  CLI::Option* plugin =
+      app.add_option("--docker-plugin", config.docker_plugin, "socket of the volume plugin for Docker and Podman, or off")
+          ->capture_default_str();
+  app.add_option("--docker-role", config.docker_role, "role of Docker's and Podman's volumes that name none, by name or ARN");
   app.add_option("--handover", config.handover, "for `berth upgrade`")->group("");
   app.add_option("--front-door", config.front_door, "for `berth upgrade`")->group("");
+  app.add_option("--plugin-socket", config.plugin_socket, "for `berth upgrade`")->group("");
+  app.add_option("--host-mounts", config.host_mounts, "for `berth upgrade`")->group("");
+  app.add_option("--host-root", config.host_root, "for `berth upgrade`")->group("");
   app.add_flag("--handover-version", config.handover_version, "for `berth upgrade`")->group("");
   app.add_flag("--log-file", config.log_to_file, "log to <state directory>/daemon.log");
   app.add_flag("--verbose", config.verbose, "log debug lines too");
@@ -67,6 +74,10 @@ ParsedConfig parse_command_line(int argc, char** argv) {
     return parsed;
   }
   config.region_given = region->count() > 0;
+  config.docker_plugin_given = plugin->count() > 0;
+  if (config.docker_plugin == "off") config.docker_plugin.clear();
+  if (!config.docker_plugin.empty())
+    config.docker_plugin = std::filesystem::absolute(config.docker_plugin).lexically_normal().string();
   config.state_directory = std::filesystem::absolute(config.state_directory).lexically_normal().string();
   if (auto read = parse_listen(listen, config); !read) {
     parsed.exit_code = 2;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "broker/base/error.hpp"
+#include "broker/docker/plugin_socket.hpp"
 
 namespace berth::daemon {
 
@@ -22,11 +23,18 @@ struct Config {
   bool passthrough = true;        // kernel passthrough on the share, where there is any
   bool efs_throughput = false;    // hold every EFS file system to its throughput mode
   unsigned metrics_seconds = 60;  // how often metrics are sampled and file systems measured
-  bool log_to_file = false;       // to <state directory>/daemon.log instead of standard error
-  bool verbose = false;           // debug lines too
-  bool list_operations = false;   // print docs/API.md and end
+  std::string docker_plugin = docker::kDefaultPluginSocket;  // socket of the volume plugin; empty: none
+  bool docker_plugin_given = false;                          // else it may be missing
+  std::string docker_plugin_missing;                         // why there is none
+  std::string docker_role;                                   // of volumes that name none; name or ARN
+  bool log_to_file = false;                                  // to <state directory>/daemon.log instead of standard error
+  bool verbose = false;                                      // debug lines too
+  bool list_operations = false;                              // print docs/API.md and end
   std::string handover;           // TABLE:BINARY, descriptors from the program whose place this one takes
-  int front_door = -1;            // and the listening socket
+  int front_door = -1;            // and the listening socket; these are descriptors of the keeper's
+  int plugin_socket = -1;         // and the volume plugin's
+  int host_mounts = -1;           // and the mount namespace that Berth was started in
+  int host_root = -1;             // and the root directory there
   bool handover_version = false;  // print what says which programs can take this one's place, and end
   int ready_fd = -1;              // gets "ready ENDPOINT" or "error: why" once
 };

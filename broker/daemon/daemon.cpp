@@ -28,10 +28,13 @@
 #include "broker/daemon/task_life.hpp"
 #include "broker/daemon/timers.hpp"
 #include "broker/daemon/upgrade.hpp"
+#include "broker/docker/volume_protocol.hpp"
+#include "broker/docker/volumes.hpp"
 #include "broker/http/server.hpp"
 #include "broker/launch/host_mounts.hpp"
 #include "broker/launch/launcher.hpp"
 #include "broker/launch/task_credentials.hpp"
+#include "broker/runtime/host_places.hpp"
 #include "broker/runtime/runtime.hpp"
 #include "broker/services/task_metadata/service.hpp"
 #include "broker/store/store.hpp"
@@ -53,6 +56,19 @@ std::string run_name(const std::string& state_directory) {
   return fmt::format("berth-{:08x}", static_cast<std::uint32_t>(hash >> 32 ^ hash));
 }
 
+nlohmann::json describe(const std::vector<docker::VolumeView>& volumes) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const auto& volume : volumes)
+    list.push_back({{"name", volume.name},
+                    {"file_system", volume.options.file_system},
+                    {"access_point", volume.options.access_point},
+                    {"role", volume.options.role},
+                    {"zone", volume.options.zone},
+                    {"rights", volume.rights},
+                    {"mounts", volume.mounts}});
+  return list;
+}
+
 bool changes_identities(const api::CallRecord& call) {
   const std::string_view operation = call.operation;
   const bool reads = operation.starts_with("Get") || operation.starts_with("List") || operation.starts_with("Simulate");
@@ -66,8 +82,8 @@ constexpr bool kCountsAsTls = true;
 // All parts, in the order in which they are built; they go in reverse.
 class Daemon {
  public:
-  Daemon(const Config& config, const store::StateDirectory& directory, int front_door, Survival& survival, ChildExits& exits)
-      : config_(config), directory_(directory), front_door_(front_door), survival_(survival), exits_(exits) {}
+  Daemon(const Config& config, const store::StateDirectory& directory, Survival& survival, ChildExits& exits)
+      : config_(config), directory_(directory), survival_(survival), exits_(exits) {}
 
   Result<> start();
   void run();
@@ -87,7 +103,6 @@ class Daemon {
 
   Config config_;
   const store::StateDirectory& directory_;
-  const int front_door_;
   Survival& survival_;
   ChildExits& exits_;
 
@@ -105,6 +120,8 @@ class Daemon {
   std::unique_ptr<EfsMetrics> efs_metrics_;
   std::unique_ptr<launch::Launcher> launcher_;
   std::unique_ptr<launch::HostMounts> host_mounts_;
+  std::unique_ptr<runtime::HostPlaces> host_places_;
+  std::unique_ptr<docker::Volumes> volumes_;
   std::unique_ptr<launch::TaskCredentials> task_credentials_;
   std::unique_ptr<services::task_metadata::TaskMetadata> task_metadata_;
   std::unique_ptr<services::efs::Parts> efs_;
@@ -160,6 +177,12 @@ void Daemon::build_services() {
   launcher_ = std::make_unique<launch::Launcher>(
       *plane_, launch::Launcher::Options{.file_systems = directory_.file_systems(), .front_door_port = kFrontDoorPortInTask});
   host_mounts_ = std::make_unique<launch::HostMounts>(*plane_, *share_, directory_.file_systems());
+  host_places_ = std::make_unique<runtime::LinuxHostPlaces>(runtime::HostNamespace{config_.host_mounts, config_.host_root});
+  volumes_ = std::make_unique<docker::Volumes>(
+      *plane_, *share_, *host_places_,
+      docker::Volumes::Options{
+          .file_systems = directory_.file_systems(), .places = directory_.volumes(), .role = config_.docker_role});
+  volumes_->recover();
   task_credentials_ = std::make_unique<launch::TaskCredentials>(*plane_, *tokens_, random_);
   task_metadata_ = std::make_unique<services::task_metadata::TaskMetadata>(
       *plane_, clock_,
@@ -230,6 +253,7 @@ Result<> Daemon::start_runtime() {
 void Daemon::refresh_rights() {
   life_->refresh_rights();
   host_mounts_->refresh_rights();
+  volumes_->refresh_rights();
 }
 
 void Daemon::serve_task(const runtime::TaskListener& listener) {
@@ -285,8 +309,16 @@ Result<> Daemon::open_doors() {
     }
     return dispatcher_->handle(request);
   };
-  if (auto adopted = server_->adopt("front-door", front_door_, front_door, {.secure = loopback && kCountsAsTls}); !adopted) {
+  if (auto adopted = server_->adopt("front-door", config_.front_door, front_door, {.secure = loopback && kCountsAsTls});
+      !adopted) {
     return adopted;
+  }
+  if (config_.plugin_socket >= 0) {
+    auto adopted = server_->adopt("docker-plugin", config_.plugin_socket,
+                                  [this](const http::Request& r) { return docker::handle_volume_request(*volumes_, r); });
+    if (!adopted) return adopted;
+  } else if (!config_.docker_plugin_missing.empty()) {
+    log::warning("no volume plugin for Docker and Podman", {{"why", config_.docker_plugin_missing}});
   }
   return server_->listen_unix("admin", directory_.admin_socket(), 0600,
                               [this](const http::Request& r) { return admin_->handle(r); });
@@ -349,6 +381,7 @@ void Daemon::run() {
   server_->stop();
   slow_timers_.reset();
   timers_.reset();
+  volumes_->unmount_all();
   share_control_->save_credits();
 }
 
@@ -374,6 +407,9 @@ nlohmann::json Daemon::status() const {
                  {"upgrade_failure", survival_.replacement_failure()},
                  {"started_at", to_iso8601(started_at_)},
                  {"oci_runtime", runtime_->oci_runtime()},
+                 {"docker_plugin", config_.plugin_socket >= 0 ? config_.docker_plugin : ""},
+                 {"docker_plugin_missing", config_.docker_plugin_missing},
+                 {"volumes", describe(volumes_->list())},
                  {"share", mounts.empty() ? "without mounts"
                            : passthrough  ? "with kernel passthrough"
                                           : "without kernel passthrough"}});
@@ -382,9 +418,8 @@ nlohmann::json Daemon::status() const {
 
 }  // namespace
 
-int run_daemon(const Config& config, const store::StateDirectory& directory, int front_door, Survival& survival,
-               ChildExits& exits) {
-  const auto daemon = std::make_unique<Daemon>(config, directory, front_door, survival, exits);
+int run_daemon(const Config& config, const store::StateDirectory& directory, Survival& survival, ChildExits& exits) {
+  const auto daemon = std::make_unique<Daemon>(config, directory, survival, exits);
   if (auto started = daemon->start(); !started) {
     log::error("berth can't start", {{"error", started.error().message}});
     if (!config.log_to_file) fmt::print(stderr, "berthd: {}\n", started.error().message);

@@ -10,10 +10,9 @@
 
 namespace berth::daemon {
 
-// Serves until it is told to stop (SIGTERM, SIGINT, POST /stop); the exit code. `front_door` is the listening socket, which
-// stays the caller's. Runs in the keeper's child, each time from the start.
-int run_daemon(const Config& config, const store::StateDirectory& directory, int front_door, Survival& survival,
-               ChildExits& exits);
+// Serves until it is told to stop (SIGTERM, SIGINT, POST /stop); the exit code. The descriptors that `config` names stay the
+// caller's. Runs in the keeper's child, each time from the start.
+int run_daemon(const Config& config, const store::StateDirectory& directory, Survival& survival, ChildExits& exits);
 
 // Writes one line to the descriptor that `berth up` waits on, and closes it; nothing where there is none.
 void announce(int ready_fd, const std::string& line);

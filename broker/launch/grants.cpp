@@ -74,8 +74,9 @@ std::string explain_anonymous_denial(const AccessRequest& request, const EfsVolu
   if (!volume.iam)
     return fmt::format(
         "volume `{}` mounts without IAM authorization, and the file system policy of {} does not allow {} to everyone; "
-        "set authorizationConfig.iam to ENABLED to mount as the task role",
-        volume.name, request.resource, request.action);
+        "{}",
+        volume.name, request.resource, request.action,
+        client.role_hint.empty() ? "set authorizationConfig.iam to ENABLED to mount as the task role" : client.role_hint);
   return fmt::format(
       "volume `{}` asks for IAM authorization, but {}; the file system policy of {} does not allow {} to everyone", volume.name,
       client.role_arn.empty() ? "the task has no task role" : "the task role `" + client.role_arn + "` does not exist",
@@ -96,8 +97,10 @@ std::string explain_statement(const AccessRequest& request, const Decision& deci
 std::string explain_denial(const credentials::Identities& identities, const AccessRequest& request, const Decision& decision,
                            const EfsVolume& volume, const MountClient& client) {
   if (request.principal.kind == credentials::Principal::Kind::anonymous) return explain_anonymous_denial(request, volume, client);
-  std::string text = fmt::format("volume `{}`: {}; {}; the task role is asked, not the execution role", volume.name,
-                                 credentials::denial_message(request, decision), explain_statement(request, decision, client));
+  std::string text = fmt::format("volume `{}`: {}; {}", volume.name, credentials::denial_message(request, decision),
+                                 explain_statement(request, decision, client));
+  if (!client.role_hint.empty()) return text;
+  text += "; the task role is asked, not the execution role";
   if (client.execution_role_arn.empty() || client.execution_role_arn == client.role_arn) return text;
   if (const auto* role = identities.find_role_by_arn(client.execution_role_arn)) {
     AccessRequest as_execution_role = request;

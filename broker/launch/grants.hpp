@@ -40,6 +40,8 @@ struct MountClient {
   std::string execution_role_arn;
   // Of a file system's mount target that security groups close to the client: why.
   std::map<std::string, std::string> closed;
+  // Of a client that is no task: how to name a role, for who is denied without one. Empty: in the words of a task definition.
+  std::string role_hint = {};
 };
 
 struct Grant {

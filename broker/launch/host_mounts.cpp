@@ -1,13 +1,12 @@
 #include "broker/launch/host_mounts.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "broker/base/log.hpp"
+#include "broker/launch/outside_mount.hpp"
 
 namespace berth::launch {
 namespace {
@@ -39,51 +38,25 @@ HostMounts::Mount decode(const std::string& id, const std::string& text) {
   return mount;
 }
 
-// The records that the decision reads, and the VPC of the mount target.
-struct Excerpt {
-  fuse::Catalog catalog;
-  std::string vpc;
-  TimePoint now{};
-};
-
-Excerpt excerpt(const Control& c, HostMounts::Mount& mount) {
-  Excerpt few{.now = c.now};
-  const fuse::FileSystemId id(mount.file_system);
-  if (const auto* file_system = c.catalog.find(id)) few.catalog.restore(*file_system);
-  for (const auto* target : c.catalog.mount_targets_of(id)) {
-    few.catalog.restore(*target);
-    if (mount.zone.empty()) mount.zone = target->zone;
-    if (target->zone == mount.zone) few.vpc = target->vpc;
-  }
-  if (const auto* access_point = c.catalog.find(fuse::AccessPointId(mount.access_point))) few.catalog.restore(*access_point);
-  return few;
-}
-
 }  // namespace
 
 Result<fuse::MountSpec> HostMounts::decide(Mount& mount) const {
-  // apply(), not read(): the time of this decision is wanted.
-  const Excerpt few = plane_.apply([&](const Control& c) { return excerpt(c, mount); });
-  const EfsVolume volume{.name = mount.directory,
-                         .file_system = mount.file_system,
-                         .access_point = mount.access_point,
-                         .root = mount.root,
-                         .transit_encryption = true,
-                         .iam = !mount.role_arn.empty()};
-  const MountClient client{.task = "berth-fs-mount",
-                           .role_arn = mount.role_arn,
-                           .zone = mount.zone,
-                           .vpc = few.vpc,
-                           .now = few.now,
-                           .execution_role_arn = {},
-                           .closed = {}};
-  auto judged = judge_mount(few.catalog, *plane_.identities(), volume, client, plane_.region(), file_systems_);
-  if (!judged) return fail(judged.error().code, "{}", judged.error().explanation);
+  OutsideMount wish{.name = mount.directory,
+                    .file_system = mount.file_system,
+                    .root = mount.root,
+                    .access_point = mount.access_point,
+                    .role_arn = mount.role_arn,
+                    .zone = mount.zone,
+                    .read_only = mount.read_only,
+                    .session = "berth-fs-mount",
+                    .role_hint = "name a role with --role"};
+  auto judged = decide_outside_mount(plane_, file_systems_, wish);
+  if (!judged) return fail(judged.error());
   judged->id = fuse::MountId(mount.id);
-  if (mount.read_only) judged->rights.write = false;
   // No descriptor of it is held, or nobody could unmount it: so what is open must be asked for each time, or rights that are lost
   // could not be taken back.
   judged->passthrough = false;
+  mount.zone = wish.zone;
   mount.root = judged->root;
   mount.rights = judged->rights;
   return std::move(*judged);
@@ -96,11 +69,11 @@ Result<HostMounts::Offer> HostMounts::offer(const Request& request) {
               .zone = request.zone,
               .directory = request.directory,
               .read_only = request.read_only};
-  if (!request.role.empty())
-    mount.role_arn =
-        request.role.starts_with("arn:") ? request.role : fmt::format("arn:aws:iam::{}:role/{}", plane_.account(), request.role);
-  if (!mount.role_arn.empty() && plane_.identities()->find_role_by_arn(mount.role_arn) == nullptr)
-    return fail(Code::not_found, "there is no role `{}`", mount.role_arn);
+  if (!request.role.empty()) {
+    auto role = find_role(plane_, request.role);
+    if (!role) return fail(role.error());
+    mount.role_arn = std::move(*role);
+  }
   mount.id = plane_.apply([&](Control& c) { return "host/" + c.random.hex(12); });
   auto spec = decide(mount);
   if (!spec) return fail(spec.error());

@@ -14,7 +14,6 @@
 #include "broker/base/error.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "broker/control/control_plane.hpp"
-#include "broker/launch/grants.hpp"
 #include "fuse/share.hpp"
 
 namespace berth::launch {

@@ -37,12 +37,13 @@ std::vector<MountEntry> parse_mount_table(std::string_view mountinfo) {
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
     MountEntry entry;
-    std::string id, parent, device, field, source;
+    std::string id, parent, device, field;
     if (!(fields >> id >> parent >> device >> entry.root >> entry.mount_point >> entry.options)) continue;
     while (fields >> field && field != "-") entry.shared = entry.shared || field.starts_with("shared:");
-    fields >> entry.type >> source >> entry.super_options;
+    fields >> entry.type >> entry.source >> entry.super_options;
     entry.root = unescaped(entry.root);
     entry.mount_point = unescaped(entry.mount_point);
+    entry.source = unescaped(entry.source);
     entries.push_back(std::move(entry));
   }
   return entries;

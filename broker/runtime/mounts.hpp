@@ -14,6 +14,7 @@ struct MountEntry {
   std::string root;  // which directory of the file system
   std::string mount_point;
   std::string type;     // ext4, cgroup2, ...
+  std::string source;   // a device, or what the file system calls itself
   std::string options;  // of the mount
   std::string super_options;
   bool shared = false;  // what is mounted below it shows in other mount namespaces

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -34,10 +35,14 @@ Result<> check_ours(const std::string& path) {
     return fail(Code::permission_denied, "state directory `{}` belongs to user {}, not to {}", path, status.st_uid, ::geteuid());
   }
   std::error_code error;
-  const bool empty = files::is_empty(path, error);
-  if (error) return fail_errno(error.value(), fmt::format("state directory `{}`", path));
   const StateDirectory directory{path};
-  if (!empty && !files::exists(directory.lock(), error) && !files::exists(directory.database(), error)) {
+  // A first start that failed has left some of these.
+  const std::array ours{directory.file_systems(), directory.runtime(), directory.volumes(), directory.log()};
+  bool others = false;
+  for (const auto& entry : files::directory_iterator(path, error))
+    others = others || std::ranges::find(ours, entry.path().string()) == ours.end();
+  if (error) return fail_errno(error.value(), fmt::format("state directory `{}`", path));
+  if (others && !files::exists(directory.lock(), error) && !files::exists(directory.database(), error)) {
     return fail(Code::failed_precondition, "state directory `{}` holds other things than Berth's: name an empty or a new one",
                 path);
   }
@@ -56,7 +61,7 @@ Result<StateDirectory> StateDirectory::prepare(const std::string& path) {
   if (error) return fail_errno(error.value(), fmt::format("make the folders above the state directory `{}`", directory.path_));
   if (auto made = make_folder(directory.path_); !made) return fail(made.error());
   if (auto ours = check_ours(directory.path_); !ours) return fail(ours.error());
-  for (const std::string& folder : {directory.file_systems(), directory.runtime()}) {
+  for (const std::string& folder : {directory.file_systems(), directory.runtime(), directory.volumes()}) {
     if (auto made = make_folder(folder); !made) return fail(made.error());
   }
   return directory;

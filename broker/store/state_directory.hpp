@@ -8,6 +8,7 @@
 //     daemon.log                the log of the keeper and the daemon
 //     admin.sock                where `berth` asks the running daemon
 //     file-systems/<fs-id>/     the content of a file system (its backing directory)
+//     volumes/<name>/           where a volume of Docker's or Podman's stands on the host while it is mounted
 //     runtime/                  what belongs to running tasks, and the containers' output
 #pragma once
 
@@ -36,6 +37,7 @@ class StateDirectory {
   std::string admin_socket() const { return path_ + "/admin.sock"; }
   std::string file_systems() const { return path_ + "/file-systems"; }
   std::string file_system(std::string_view id) const { return file_systems() + "/" + std::string{id}; }
+  std::string volumes() const { return path_ + "/volumes"; }
   std::string runtime() const { return path_ + "/runtime"; }
 
  private:

@@ -27,7 +27,9 @@ class Berth:
         self.environment = {}
 
     def up(self, *options):
-        self.command("up", "--listen", "127.0.0.1:0", *options)
+        # The default place of the plugin's socket is one for the whole machine.
+        plugin = () if "--docker-plugin" in options else ("--docker-plugin", "off")
+        self.command("up", "--listen", "127.0.0.1:0", *plugin, *options)
         self.environment = json.loads(self.command("env", "--json"))
         return self
 

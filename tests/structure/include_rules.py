@@ -25,6 +25,8 @@ RULES = {
     "broker/services": (["broker/base", "broker/http", "broker/api", "broker/control"] + LIBRARIES, ASIO + ["httplib", "fuse_"]),
     "broker/agent": (["broker/base", "broker/api", "broker/control", "credentials", "cluster_sim"], ASIO + ["httplib", "fuse_"]),
     "broker/launch": (["broker/base", "broker/control", "broker/runtime"] + LIBRARIES, ASIO + ["httplib", "fuse_"]),
+    "broker/docker": (["broker/base", "broker/http", "broker/control", "broker/launch", "broker/runtime"] + LIBRARIES,
+                      ASIO + ["httplib", "sqlite3", "fuse_"]),
     "broker/runtime": (["broker/base", "fuse", "credentials", "cluster_sim"], ["httplib", "sqlite3", "fuse_"]),
     "broker/daemon": (["broker"] + LIBRARIES, []),
     "broker/cli": (["broker/base", "broker/http", "broker/store", "credentials"], ASIO + ["sqlite3", "fuse_"]),

@@ -3,10 +3,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +19,7 @@
 #include "broker/daemon/daemon.hpp"
 #include "broker/daemon/services.hpp"
 #include "broker/daemon/upgrade.hpp"
+#include "broker/docker/plugin_socket.hpp"
 #include "broker/http/socket.hpp"
 #include "broker/keeper/keeper.hpp"
 #include "broker/store/state_directory.hpp"
@@ -59,26 +62,38 @@ Result<int> print_operations() {
   return 0;
 }
 
+// The descriptors that are open before any daemon, by the option that hands each over to another program.
+std::vector<std::pair<const char*, int>> handed_over(const daemon::Config& config) {
+  return {{"--front-door", config.front_door},
+          {"--plugin-socket", config.plugin_socket},
+          {"--host-mounts", config.host_mounts},
+          {"--host-root", config.host_root}};
+}
+
 // What this program was started with, for one that takes its place; without what is only for a first start.
-std::vector<std::string> arguments_for_next(std::span<char*> given, int front_door) {
+std::vector<std::string> arguments_for_next(std::span<char*> given, const daemon::Config& config) {
+  const auto handed = handed_over(config);
   std::vector<std::string> words;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string_view word = given[i];
-    if (word == "--ready-fd" || word == "--handover" || word == "--front-door") {
+    const bool once = std::ranges::any_of(handed, [&](const auto& one) { return word == one.first; });
+    if (once || word == "--ready-fd" || word == "--handover") {
       ++i;
     } else {
       words.emplace_back(word);
     }
   }
-  words.insert(words.end(), {"--front-door", std::to_string(front_door)});
+  for (const auto& [option, fd] : handed)
+    if (fd >= 0) words.insert(words.end(), {option, std::to_string(fd)});
   return words;
 }
 
-keeper::KeeperOptions keeper_options(const daemon::Config& config, const store::StateDirectory& directory, std::span<char*> given,
-                                     int front_door) {
+keeper::KeeperOptions keeper_options(const daemon::Config& config, const store::StateDirectory& directory,
+                                     std::span<char*> given) {
   keeper::KeeperOptions options{.lock_path = directory.lock()};
-  options.arguments = arguments_for_next(given, front_door);
-  options.handed_over = {front_door};
+  options.arguments = arguments_for_next(given, config);
+  for (const auto& [option, fd] : handed_over(config))
+    if (fd >= 0) options.handed_over.push_back(fd);
   std::sscanf(config.handover.c_str(), "%d:%d", &options.handover, &options.handover_back);
   return options;
 }
@@ -86,6 +101,32 @@ keeper::KeeperOptions keeper_options(const daemon::Config& config, const store::
 Result<UniqueFd> open_front_door(const daemon::Config& config) {
   if (config.front_door >= 0) return UniqueFd(config.front_door);
   return http::listen_tcp_socket(config.address, static_cast<std::uint16_t>(config.port));
+}
+
+// Without one that nobody asked for Berth starts all the same, and says why there is none.
+Result<docker::PluginSocket> open_plugin_socket(daemon::Config& config) {
+  if (config.plugin_socket >= 0) return docker::PluginSocket::adopt(config.plugin_socket, config.docker_plugin);
+  // One that takes another's place keeps what that had.
+  if (config.docker_plugin.empty() || !config.handover.empty()) return docker::PluginSocket();
+  auto socket = docker::PluginSocket::open(config.docker_plugin);
+  if (socket) return socket;
+  if (config.docker_plugin_given) return fail(socket.error());
+  config.docker_plugin_missing = socket.error().message;
+  return docker::PluginSocket();
+}
+
+struct HostDescriptors {
+  UniqueFd mounts, root;
+};
+
+Result<HostDescriptors> open_host(const daemon::Config& config) {
+  if (config.host_mounts >= 0) return HostDescriptors{UniqueFd(config.host_mounts), UniqueFd(config.host_root)};
+  // A program from before there was such a descriptor had this one's place: the nearest to what it was started in.
+  const bool late = !config.handover.empty();
+  HostDescriptors host{UniqueFd(::open(late ? "/proc/1/ns/mnt" : "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC)),
+                       UniqueFd(::open(late ? "/proc/1/root" : "/", O_PATH | O_DIRECTORY | O_CLOEXEC))};
+  if (!host.mounts || !host.root) return fail_errno(errno, "open the mount namespace that Berth is started in");
+  return host;
 }
 
 Result<int> run(daemon::Config config, std::span<char*> given) {
@@ -98,12 +139,19 @@ Result<int> run(daemon::Config config, std::span<char*> given) {
   auto front_door = open_front_door(config);
   if (!front_door) return fail(front_door.error());
   config.port = http::port_of(front_door->get());
+  config.front_door = front_door->get();
+  auto host = open_host(config);
+  if (!host) return fail(host.error());
+  config.host_mounts = host->mounts.get();
+  config.host_root = host->root.get();
+  auto plugin_socket = open_plugin_socket(config);
+  if (!plugin_socket) return fail(plugin_socket.error());
+  config.plugin_socket = plugin_socket->get();
   if (config.log_to_file) {
     if (auto opened = open_log(*directory); !opened) return fail(opened.error());
   }
-  const int door = front_door->get();
-  return keeper::run(keeper_options(config, *directory, given, door), [&](Survival& survival, ChildExits& exits) {
-    return daemon::run_daemon(config, *directory, door, survival, exits);
+  return keeper::run(keeper_options(config, *directory, given), [&](Survival& survival, ChildExits& exits) {
+    return daemon::run_daemon(config, *directory, survival, exits);
   });
 }
 

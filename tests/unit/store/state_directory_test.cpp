@@ -27,6 +27,14 @@ TEST(StateDirectory, IsMadePrivateWithItsFolders) {
   EXPECT_EQ(mode_of(directory->file_systems()), 0700U);
 }
 
+// `berth up` on a port that was taken made a state directory that the next `berth up` refused.
+TEST(StateDirectory, WhatAFirstStartThatFailedHasLeftIsNotOtherThings) {
+  const TemporaryFolder folder;
+  const auto path = folder.file("state");
+  ASSERT_TRUE(StateDirectory::prepare(path));
+  EXPECT_TRUE(StateDirectory::prepare(path));
+}
+
 TEST(StateDirectory, AFolderWithOtherThingsIsRefusedAndLeftAsItIs) {
   const TemporaryFolder folder;
   std::ofstream(folder.file("letter")) << "dear";
