@@ -115,6 +115,18 @@ Result<int> up(const UpOptions& options) {
   return 0;
 }
 
+namespace {
+
+// Those volumes of Docker's and Podman's that containers have mounted.
+std::string volumes_in_use(const Json& status) {
+  std::string names;
+  for (const Json& volume : status.value("volumes", Json::array()))
+    if (volume.value("mounts", 0) > 0) names += (names.empty() ? "`" : ", `") + volume.value("name", "") + "`";
+  return names;
+}
+
+}  // namespace
+
 Result<int> down(const CommonOptions& options) {
   auto status = daemon_status(options.state_directory);
   if (!status) return fail(status.error());
@@ -133,6 +145,8 @@ Result<int> down(const CommonOptions& options) {
     fmt::print("{}\n", Json{{"stopped", true}}.dump());
   } else {
     fmt::print("Berth is down; its state stays in {}\n", options.state_directory);
+    if (const std::string volumes = volumes_in_use(*status); !volumes.empty())
+      fmt::print(stderr, "berth: containers had {} mounted: start them anew when Berth is up again\n", volumes);
   }
   return 0;
 }

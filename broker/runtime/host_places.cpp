@@ -66,13 +66,14 @@ Result<> LinuxHostPlaces::there(const std::function<Result<>()>& step) const {
 
 Result<> LinuxHostPlaces::put(int mount, const std::string& source, const std::string& directory, bool read_only) {
   return there([&]() -> Result<> {
-    if (auto made = make_directories(directory); !made) return made;
+    // First of all: nobody of this process may look at what stands there, which this process serves.
     const auto table = table_here();
     if (!table) return fail(table.error());
     const std::string place = real_place(directory);
     const auto stands = [&](const MountEntry& entry) { return entry.mount_point == place && entry.source == source; };
     if (std::ranges::any_of(*table, stands)) return {};
     detach_mount(place);  // of a Berth that is gone
+    if (auto made = make_directories(place); !made) return made;
     auto clone = clone_of(mount);
     if (!clone) return fail(clone.error());
     struct mount_attr attributes{};
