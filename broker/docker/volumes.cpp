@@ -149,7 +149,8 @@ Result<> Volumes::remove(const std::string& name) {
   const std::scoped_lock lock(mutex_);
   auto volume = require(name);
   if (!volume) return fail(volume.error());
-  if (!volume->users.empty())
+  // An engine that was killed may never say that its containers are gone: so they are looked for.
+  if (!volume->users.empty() && lives(*volume) && host_.used(volume->mount, place_of(name)))
     return fail(Code::failed_precondition, "volume `{}` is mounted by {} container(s): stop them first", name,
                 volume->users.size());
   if (!volume->mount.empty()) close(*volume);

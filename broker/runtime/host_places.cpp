@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "broker/base/log.hpp"
@@ -27,14 +28,17 @@ Result<> enter(const HostNamespace& host) {
   return {};
 }
 
-// This thread's: /proc/self would name the namespace of the process's first thread.
-Result<std::vector<MountEntry>> table_here() {
-  auto text = read_file("/proc/thread-self/mountinfo", std::size_t{64} << 20);
+// Berth's mounts in the namespace of `process`: a directory of /proc.
+Result<std::vector<MountEntry>> table_of(const std::string& process) {
+  auto text = read_file(process + "/mountinfo", std::size_t{64} << 20);
   if (!text) return fail(text.error());
   auto entries = parse_mount_table(*text);
   std::erase_if(entries, [](const MountEntry& entry) { return entry.type != kType; });
   return entries;
 }
+
+// This thread's: /proc/self would name the namespace of the process's first thread.
+Result<std::vector<MountEntry>> table_here() { return table_of("/proc/thread-self"); }
 
 // As the kernel's list has it: without the links on the way to it.
 std::string real_place(const std::string& directory) {
@@ -91,6 +95,21 @@ void LinuxHostPlaces::take_away(const std::string& directory) {
     return {};
   });
   if (!done) log::warning("a place on the host stays", {{"directory", directory}, {"error", done.error().message}});
+}
+
+bool LinuxHostPlaces::used(const std::string& source, const std::string& directory) {
+  // Namespaces that get the host's mounts by propagation show the place itself too, some of them below another root.
+  const std::string place = real_place(directory);
+  const auto elsewhere = [&](const MountEntry& entry) { return entry.source == source && !entry.mount_point.ends_with(place); };
+  std::set<std::string> seen;
+  std::error_code failed;
+  for (const auto& process : std::filesystem::directory_iterator("/proc", failed)) {
+    const std::string space = std::filesystem::read_symlink(process.path() / "ns/mnt", failed).string();
+    if (space.empty() || !seen.insert(space).second) continue;
+    const auto table = table_of(process.path().string());
+    if (table && std::ranges::any_of(*table, elsewhere)) return true;
+  }
+  return false;
 }
 
 std::vector<std::string> LinuxHostPlaces::below(const std::string& directory) {

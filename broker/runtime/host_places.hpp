@@ -28,6 +28,8 @@ class HostPlaces {
   virtual Result<> put(int mount, const std::string& source, const std::string& directory, bool read_only) = 0;
   // Unmounts whatever stands there, in use or not, and removes the directory. Accepts what isn't there.
   virtual void take_away(const std::string& directory) = 0;
+  // Whether any process sees the mount elsewhere: a container of an engine's that was handed `directory`. Looks at every process.
+  virtual bool used(const std::string& source, const std::string& directory) = 0;
   // The places of Berth's mounts below `directory`.
   virtual std::vector<std::string> below(const std::string& directory) = 0;
 };
@@ -37,6 +39,7 @@ class LinuxHostPlaces final : public HostPlaces {
   explicit LinuxHostPlaces(HostNamespace host) : host_(host) {}
   Result<> put(int mount, const std::string& source, const std::string& directory, bool read_only) override;
   void take_away(const std::string& directory) override;
+  bool used(const std::string& source, const std::string& directory) override;
   std::vector<std::string> below(const std::string& directory) override;
 
  private:

@@ -72,6 +72,14 @@ def places(berth):
         return [line.split()[4] for line in table if line.split()[4].startswith(f"{berth.state}/")]
 
 
+def state_of(pid):
+    """The process's state by its letter; nothing where it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
 def role_for(cloud, file_system, name, *actions):
     return cloud.role(name, allow([CLIENT + a for a in actions], file_system["FileSystemArn"]))
 
@@ -167,6 +175,19 @@ def test_two_containers_have_one_mount_which_goes_with_the_last(engine, cloud, n
     engine.kill(second)
     assert places(cloud.berth) == [] and not os.path.exists(place)
     assert cloud.berth.status()["mounts"] == []
+
+
+def test_a_volume_whose_containers_died_unseen_can_be_removed(cloud, name):
+    file_system = cloud.file_system()["FileSystemId"]
+    assert ask("VolumeDriver.Create", {"Name": name, "Opts": {"file-system": file_system}})[0] == 200
+    place = ask("VolumeDriver.Mount", {"Name": name, "ID": "of an engine that was killed"})[1]["Mountpoint"]
+    with subprocess.Popen(["unshare", "-m", "sh", "-c", f"mount --bind {place} /mnt && echo bound && read line"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as container:
+        assert container.stdout.readline() == "bound\n"
+        assert "stop them first" in ask("VolumeDriver.Remove", {"Name": name})[1]["Err"]
+        container.communicate("\n")
+    assert ask("VolumeDriver.Remove", {"Name": name}) == (200, {"Err": ""})
+    assert places(cloud.berth) == []
 
 
 WRITER = """
@@ -297,9 +318,10 @@ def test_what_a_killed_berth_left_on_the_host_goes_with_the_next(machine, tmp_pa
         pathlib.Path(place, "file").write_text("kept")
         status = daemon.status()
         os.kill(status["daemon_pid"], signal.SIGSTOP)  # it would clear up
+        wait_until(lambda: state_of(status["daemon_pid"]) == "T")
         os.kill(status["keeper_pid"], signal.SIGKILL)
         os.kill(status["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{status['keeper_pid']}") or "Z" in open(f"/proc/{status['keeper_pid']}/stat").read().split()[2])
+        wait_until(lambda: {state_of(status["keeper_pid"]), state_of(status["daemon_pid"])} <= {"Z", ""})
         assert places(daemon) == [place] and socket.exists()
         daemon.up("--docker-plugin", str(socket))
         assert places(daemon) == []

@@ -53,6 +53,7 @@ class RecordingHost final : public runtime::HostPlaces {
     return {};
   }
   void take_away(const std::string& directory) override { places.erase(directory); }
+  bool used(const std::string&, const std::string&) override { return in_containers; }
   std::vector<std::string> below(const std::string&) override {
     std::vector<std::string> all;
     for (const auto& [directory, source] : places) all.push_back(directory);
@@ -60,6 +61,7 @@ class RecordingHost final : public runtime::HostPlaces {
   }
 
   std::map<std::string, std::string> places;  // directory -> source
+  bool in_containers = true;
   std::optional<Error> failure;
 };
 
@@ -196,6 +198,30 @@ TEST_F(DockerVolumes, AMountedVolumeIsNotRemoved) {
   ASSERT_TRUE(volumes->unmount("data", "1"));
   EXPECT_TRUE(volumes->remove("data"));
   EXPECT_FALSE(volumes->remove("data"));
+}
+
+TEST_F(DockerVolumes, OneWhoseContainersDiedUnseenIsRemoved) {
+  ASSERT_TRUE(create("data", {{"role", "writer"}}));
+  ASSERT_TRUE(volumes->mount("data", "1"));
+  host.in_containers = false;
+  EXPECT_TRUE(volumes->remove("data"));
+  EXPECT_THAT(share.mounts, IsEmpty());
+  EXPECT_THAT(host.places, IsEmpty());
+}
+
+// A daemon that died on its way to the first mount, or from the last unmount.
+TEST_F(DockerVolumes, AMountThatNobodyHasIsTakenAwayByTheNextDaemon) {
+  ASSERT_TRUE(create("data", {{"role", "writer"}}));
+  ASSERT_TRUE(volumes->mount("data", "1"));
+  world.decide([](control::Control& c) {
+    auto record = nlohmann::json::parse(*c.documents.find("docker-volume", "data"));
+    record["users"] = nlohmann::json::object();
+    c.documents.put("docker-volume", "data", record.dump());
+  });
+  restart();
+  EXPECT_THAT(share.mounts, IsEmpty());
+  EXPECT_THAT(host.places, IsEmpty());
+  EXPECT_TRUE(volumes->mount("data", "2"));
 }
 
 TEST_F(DockerVolumes, AMountThatFailsLeavesNothing) {
