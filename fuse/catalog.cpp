@@ -33,6 +33,20 @@ std::vector<const typename Map::mapped_type*> all_of_file_system(const Map& map,
 }
 
 constexpr std::array<std::string_view, 6> kLifeCycles{"creating", "available", "updating", "deleting", "deleted", "error"};
+constexpr std::array<std::string_view, 3> kOverwriteProtections{"ENABLED", "DISABLED", "REPLICATING"};
+constexpr std::array<std::string_view, 4> kReplicationStatuses{"ENABLING", "ENABLED", "DELETING", "ERROR"};
+
+template <class Enum, std::size_t kCount>
+std::optional<Enum> parse_in(const std::array<std::string_view, kCount>& names, std::string_view text) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Enum>(found - names.begin());
+}
+
+template <class Enum, std::size_t kCount>
+std::string name_in(const std::array<std::string_view, kCount>& names, Enum value) {
+  return std::string(names.at(static_cast<std::size_t>(value)));
+}
 
 }  // namespace
 
@@ -58,6 +72,12 @@ std::vector<const MountTargetRecord*> Catalog::mount_targets_of(const FileSystem
 
 std::vector<const AccessPointRecord*> Catalog::access_points_of(const FileSystemId& id) const {
   return all_of_file_system(access_points_, id);
+}
+
+const FileSystemRecord* Catalog::source_of(const FileSystemId& destination) const {
+  return find_where(file_systems_, [&](const FileSystemRecord& record) {
+    return record.replication && record.replication->destination == destination;
+  });
 }
 
 const MountTargetRecord* Catalog::mount_target_in(const FileSystemId& id, const std::string& zone) const {
@@ -135,12 +155,16 @@ void Catalog::restore(AccessPointRecord record) {
   access_points_.insert_or_assign(std::move(id), std::move(record));
 }
 
-std::string to_string(LifeCycle life_cycle) { return std::string(kLifeCycles.at(static_cast<std::size_t>(life_cycle))); }
+std::string to_string(LifeCycle life_cycle) { return name_in(kLifeCycles, life_cycle); }
+std::string to_string(OverwriteProtection protection) { return name_in(kOverwriteProtections, protection); }
+std::string to_string(ReplicationStatus status) { return name_in(kReplicationStatuses, status); }
 
-std::optional<LifeCycle> parse_life_cycle(std::string_view text) {
-  const auto found = std::find(kLifeCycles.begin(), kLifeCycles.end(), text);
-  if (found == kLifeCycles.end()) return std::nullopt;
-  return static_cast<LifeCycle>(found - kLifeCycles.begin());
+std::optional<LifeCycle> parse_life_cycle(std::string_view text) { return parse_in<LifeCycle>(kLifeCycles, text); }
+std::optional<OverwriteProtection> parse_overwrite_protection(std::string_view text) {
+  return parse_in<OverwriteProtection>(kOverwriteProtections, text);
+}
+std::optional<ReplicationStatus> parse_replication_status(std::string_view text) {
+  return parse_in<ReplicationStatus>(kReplicationStatuses, text);
 }
 
 }  // namespace berth::fuse

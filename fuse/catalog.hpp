@@ -28,6 +28,26 @@ using Tags = std::map<std::string, std::string>;
 
 enum class LifeCycle { creating, available, updating, deleting, deleted, error };
 
+// May a replication overwrite the file system? `replicating`: one does, and clients can't write.
+enum class OverwriteProtection { enabled, disabled, replicating };
+
+enum class ReplicationStatus { enabling, enabled, deleting, error };
+
+// A file system's replication to another one.
+struct Replication {
+  FileSystemId destination;
+  ReplicationStatus status = ReplicationStatus::enabling;
+  std::string message;  // why `error`
+  std::string role_arn;
+  TimePoint created{};
+  std::optional<TimePoint> last_replicated;  // what the source held then, the destination holds on disk
+};
+
+// A rule of lifecycle management, in EFS's words: "TransitionToIA", "AFTER_30_DAYS".
+struct LifecycleRule {
+  std::string transition, when;
+};
+
 struct FileSystemRecord {
   FileSystemId id;
   std::string arn;
@@ -46,6 +66,10 @@ struct FileSystemRecord {
   // Last measured by the shell; 0 at the time of creation as EFS answers it.
   std::uint64_t size_bytes = 0;
   std::optional<TimePoint> size_measured;
+  std::vector<LifecycleRule> lifecycle;
+  std::optional<bool> backup;  // the backup policy; nullopt: none was put
+  OverwriteProtection overwrite_protection = OverwriteProtection::enabled;
+  std::optional<Replication> replication;  // whose source it is
   Tags tags;
 };
 
@@ -94,6 +118,8 @@ class Catalog {
   // In the order of their ids.
   std::vector<const MountTargetRecord*> mount_targets_of(const FileSystemId& id) const;
   std::vector<const AccessPointRecord*> access_points_of(const FileSystemId& id) const;
+  // The file system whose replication has `destination`.
+  const FileSystemRecord* source_of(const FileSystemId& destination) const;
   // The one through which a client in `zone` reaches the file system.
   const MountTargetRecord* mount_target_in(const FileSystemId& id, const std::string& zone) const;
 
@@ -128,5 +154,10 @@ class Catalog {
 // "creating", "available", ... as EFS writes them.
 std::string to_string(LifeCycle life_cycle);
 std::optional<LifeCycle> parse_life_cycle(std::string_view text);
+// "ENABLED", "DISABLED", "REPLICATING"; "ENABLING", ...
+std::string to_string(OverwriteProtection protection);
+std::optional<OverwriteProtection> parse_overwrite_protection(std::string_view text);
+std::string to_string(ReplicationStatus status);
+std::optional<ReplicationStatus> parse_replication_status(std::string_view text);
 
 }  // namespace berth::fuse

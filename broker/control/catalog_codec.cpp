@@ -29,6 +29,46 @@ fuse::LifeCycle life_cycle_of(const Json& json) {
   return *life_cycle;
 }
 
+// As life_cycle_of().
+template <class Enum, class Parse>
+Enum parsed(const std::string& text, Parse parse) {
+  const std::optional<Enum> value = parse(text);
+  if (!value) throw std::invalid_argument("unknown `" + text + "`");
+  return *value;
+}
+
+Json encode(const fuse::Replication& replication) {
+  Json json{{"destination", replication.destination.str()},
+            {"status", fuse::to_string(replication.status)},
+            {"message", replication.message},
+            {"role_arn", replication.role_arn},
+            {"created", to_micros(replication.created)}};
+  if (replication.last_replicated) json["last_replicated"] = to_micros(*replication.last_replicated);
+  return json;
+}
+
+fuse::Replication decode_replication(const Json& json) {
+  fuse::Replication replication;
+  replication.destination = fuse::FileSystemId(json.at("destination"));
+  replication.status = parsed<fuse::ReplicationStatus>(json.at("status"), fuse::parse_replication_status);
+  replication.message = json.at("message");
+  replication.role_arn = json.at("role_arn");
+  replication.created = from_micros(json.at("created"));
+  if (const auto last = get_optional<std::int64_t>(json, "last_replicated")) replication.last_replicated = from_micros(*last);
+  return replication;
+}
+
+// What records of an older Berth lack is left as a new file system has it.
+void decode_management(fuse::FileSystemRecord& record, const Json& json) {
+  if (const auto rules = json.find("lifecycle"); rules != json.end())
+    for (const auto& rule : *rules) record.lifecycle.push_back({rule.at("transition"), rule.at("when")});
+  record.backup = get_optional<bool>(json, "backup");
+  if (const auto protection = get_optional<std::string>(json, "overwrite_protection"))
+    record.overwrite_protection = parsed<fuse::OverwriteProtection>(*protection, fuse::parse_overwrite_protection);
+  if (const auto replication = json.find("replication"); replication != json.end())
+    record.replication = decode_replication(*replication);
+}
+
 Json encode(const fuse::FileSystemRecord& record) {
   Json json{{"id", record.id.str()},
             {"arn", record.arn},
@@ -46,6 +86,10 @@ Json encode(const fuse::FileSystemRecord& record) {
             {"tags", record.tags}};
   put_optional(json, "provisioned_mibps", record.provisioned_mibps);
   put_optional(json, "policy", record.policy);
+  put_optional(json, "backup", record.backup);
+  json["overwrite_protection"] = fuse::to_string(record.overwrite_protection);
+  for (const auto& rule : record.lifecycle) json["lifecycle"].push_back({{"transition", rule.transition}, {"when", rule.when}});
+  if (record.replication) json["replication"] = encode(*record.replication);
   if (record.throughput_lowered) json["throughput_lowered"] = to_micros(*record.throughput_lowered);
   if (record.size_measured) json["size_measured"] = to_micros(*record.size_measured);
   return json;
@@ -72,6 +116,7 @@ fuse::FileSystemRecord decode_file_system(const Json& json) {
     record.throughput_lowered = from_micros(*lowered);
   record.policy = get_optional<std::string>(json, "policy");
   if (const auto measured = get_optional<std::int64_t>(json, "size_measured")) record.size_measured = from_micros(*measured);
+  decode_management(record, json);
   return record;
 }
 

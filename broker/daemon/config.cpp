@@ -49,6 +49,9 @@ ParsedConfig parse_command_line(int argc, char** argv) {
   app.add_option("--metrics-seconds", config.metrics_seconds, "how often metrics are sampled and file systems measured")
       ->capture_default_str()
       ->check(CLI::Range(1U, 3600U));
+  app.add_option("--replication-seconds", config.replication_seconds, "between two passes of an EFS replication, at least")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 900U));
   app.add_option("--metadata-steady", config.metadata_steady, "task endpoint requests a second for each path; 0: no limit")
       ->capture_default_str();
   app.add_option("--metadata-burst", config.metadata_burst)->capture_default_str();

@@ -36,6 +36,7 @@
 #include "broker/launch/task_credentials.hpp"
 #include "broker/runtime/host_places.hpp"
 #include "broker/runtime/runtime.hpp"
+#include "broker/services/efs/replicator.hpp"
 #include "broker/services/task_metadata/service.hpp"
 #include "broker/store/store.hpp"
 #include "credentials/sts/session_token.hpp"
@@ -134,6 +135,7 @@ class Daemon {
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<Timers> timers_;
   std::unique_ptr<Timers> slow_timers_;  // for what walks the disk
+  std::unique_ptr<services::efs::Replicator> replicator_;
 };
 
 Result<> Daemon::open_state() {
@@ -199,7 +201,17 @@ void Daemon::build_services() {
       *plane_, services::efs::directories_below(directory_.file_systems()), [this] { refresh_rights(); },
       [this] { share_control_->apply_throughput(); },
       [this](const fuse::FileSystemId& id) { return efs_metrics_->may_have_changed(id); },
-      [this](const fuse::FileSystemId& id, const services::efs::Sizes& sizes) { efs_metrics_->measured(id, sizes); }});
+      [this](const fuse::FileSystemId& id, const services::efs::Sizes& sizes) { efs_metrics_->measured(id, sizes); },
+      [this](const fuse::FileSystemId& id) { replicator_->changed(id); },
+      [this](const fuse::FileSystemId& id) { return replicator_->progress(id); }});
+  replicator_ = std::make_unique<services::efs::Replicator>(
+      *plane_,
+      [parent = directory_.file_systems()](const auto& source, const auto& destination, auto since, auto& progress) {
+        return services::efs::replicate_below(parent, source, destination, since, progress);
+      },
+      [this] { refresh_rights(); },
+      services::efs::Replicator::Options{.period = std::chrono::seconds(config_.replication_seconds)});
+  efs_metrics_->ask([this] { return replicator_->counts(); });
 
   registry_ = std::make_unique<api::Registry>(make_services(*plane_, *efs_, *tokens_, random_, metrics_));
   const auto identities = [this] { return plane_->identities(); };
@@ -363,6 +375,7 @@ Result<> Daemon::start() {
   plane_->deliver_effects_to([this](const cluster_sim::Effect& effect) { life_->on_effect(effect); });
   if (auto opened = open_doors(); !opened) return opened;
   start_timers();
+  replicator_->start();
   log::info("berth is up", {{"endpoint", endpoint()},
                             {"account", plane_->account()},
                             {"region", plane_->region()},
@@ -381,6 +394,7 @@ void Daemon::run() {
   server_->stop();
   slow_timers_.reset();
   timers_.reset();
+  replicator_.reset();
   volumes_->unmount_all();
   share_control_->save_credits();
 }

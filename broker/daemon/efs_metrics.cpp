@@ -93,6 +93,7 @@ std::map<std::string, Share::FileSystemUse> EfsMetrics::use_by_file_system(bool 
 void EfsMetrics::sample() {
   const TimePoint now = clock_.now();
   const auto uses = use_by_file_system(true);
+  const auto replications = replications_ ? replications_() : std::vector<services::efs::Replicator::Counts>{};
   const std::scoped_lock lock(mutex_);
   const double seconds = sampled_at_ == TimePoint{} ? 60 : std::chrono::duration<double>(now - sampled_at_).count();
   // What has just been seen happened in the minute that has just ended.
@@ -125,6 +126,11 @@ void EfsMetrics::sample() {
     store_.put(metric_of(held.file_system, "BurstCreditBalance"), "Bytes", at, StatisticSet::of(held.credits));
     store_.put(metric_of(held.file_system, "PermittedThroughput"), "Bytes/Second", at, StatisticSet::of(held.permitted));
   }
+  for (const auto& one : replications) {
+    if (!one.last_replicated) continue;
+    store_.put({kNamespace, "TimeSinceLastSync", {{"FileSystemId", one.source}, {"DestinationFileSystemId", one.destination}}},
+               "Seconds", at, StatisticSet::of(to_epoch_seconds(now) - to_epoch_seconds(*one.last_replicated)));
+  }
   for (const auto& [id, measured] : measured_) {
     for (const char* storage_class : {"Total", "Standard"}) {
       store_.put({kNamespace, "StorageBytes", {{"FileSystemId", id}, {"StorageClass", storage_class}}}, "Bytes", at,
@@ -140,7 +146,10 @@ void EfsMetrics::sample() {
 bool EfsMetrics::may_have_changed(const fuse::FileSystemId& id) {
   const auto uses = use_by_file_system(false);
   const auto use = uses.find(id.str());
-  const std::uint64_t changes = use == uses.end() ? 0 : use->second.usage.changes;
+  std::uint64_t changes = use == uses.end() ? 0 : use->second.usage.changes;
+  // A replication writes past the share.
+  for (const auto& one : replications_ ? replications_() : std::vector<services::efs::Replicator::Counts>{})
+    if (one.destination == id.str()) changes += one.files + one.removed;
   const std::scoped_lock lock(mutex_);
   changes_before_walk_[id.str()] = changes;
   const auto last = measured_.find(id.str());
@@ -176,6 +185,15 @@ std::string EfsMetrics::prometheus() const {
   for (const auto& one : held) credits.sample(one.file_system, one.credits);
   Family permitted(out, "berth_efs_permitted_throughput_bytes_per_second", "gauge", "What such a file system may drive now.");
   for (const auto& one : held) permitted.sample(one.file_system, one.permitted);
+  const auto replications = replications_ ? replications_() : std::vector<services::efs::Replicator::Counts>{};
+  Family files(out, "berth_efs_replicated_files_total", "counter", "Files copied to the file system's replica.");
+  for (const auto& one : replications) files.sample(one.source, static_cast<double>(one.files));
+  Family replicated(out, "berth_efs_replicated_bytes_total", "counter", "Their bytes.");
+  for (const auto& one : replications) replicated.sample(one.source, static_cast<double>(one.bytes));
+  Family last(out, "berth_efs_last_replicated_seconds", "gauge",
+              "What the replica holds for sure is of then, as seconds since 1970.");
+  for (const auto& one : replications)
+    if (one.last_replicated) last.sample(one.source, to_epoch_seconds(*one.last_replicated));
   const std::scoped_lock lock(mutex_);
   Family storage(out, "berth_efs_storage_bytes", "gauge", "Bytes on disk when last measured.");
   for (const auto& [id, measured] : measured_) storage.sample(id, static_cast<double>(measured.sizes.total));

@@ -4,13 +4,17 @@
 // sample() is called once a minute, from one thread; the rest from any.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "broker/base/clock.hpp"
 #include "broker/services/cloudwatch/metric_store.hpp"
 #include "broker/services/efs/backing.hpp"
+#include "broker/services/efs/replicator.hpp"
 #include "fuse/share.hpp"
 
 namespace berth::daemon {
@@ -19,6 +23,10 @@ class EfsMetrics {
  public:
   EfsMetrics(fuse::Share& share, services::cloudwatch::MetricStore& store, const Clock& clock)
       : share_(share), store_(store), clock_(clock) {}
+
+  using Replications = std::function<std::vector<services::efs::Replicator::Counts>()>;
+  // Where it asks how far each replication is; before the first sample().
+  void ask(Replications replications) { replications_ = std::move(replications); }
 
   // Notes what has happened since the last call.
   void sample();
@@ -41,6 +49,7 @@ class EfsMetrics {
   fuse::Share& share_;
   services::cloudwatch::MetricStore& store_;
   const Clock& clock_;
+  Replications replications_;
   mutable std::mutex mutex_;
   std::map<std::string, fuse::zones::Usage> sampled_;  // as of the last sample
   TimePoint sampled_at_{};

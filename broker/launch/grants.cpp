@@ -194,6 +194,11 @@ Judgement judge_mount(const fuse::Catalog& catalog, const credentials::Identitie
     spec.identity = access_point->identity;
   }
   spec.rights = grant.rights;
+  // Only the replication changes its destination; no client makes a root directory there either.
+  if (file_system->overwrite_protection == fuse::OverwriteProtection::replicating) {
+    spec.rights.write = false;
+    spec.creation.reset();
+  }
   spec.file_system = volume.file_system;
   spec.ends = {.client = client.zone, .target = target->zone, .one_zone = !file_system->zone.empty()};
   // Counting every byte costs passthrough, so it is asked for.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -85,13 +86,15 @@ Result<HostMounts::Offer> HostMounts::offer(const Request& request) {
 }
 
 Result<HostMounts::Offer> HostMounts::offer_look(const std::string& file_system) {
-  const auto [there, id] = plane_.apply([&](Control& c) {
+  const auto [there, writable, id] = plane_.apply([&](Control& c) {
     const auto* record = c.catalog.find(fuse::FileSystemId(file_system));
-    return std::pair(record != nullptr && record->life_cycle == fuse::LifeCycle::available, "host/look-" + c.random.hex(12));
+    return std::tuple(record != nullptr && record->life_cycle == fuse::LifeCycle::available,
+                      record != nullptr && record->overwrite_protection != fuse::OverwriteProtection::replicating,
+                      "host/look-" + c.random.hex(12));
   });
   if (!there) return fail(Code::not_found, "there is no available file system `{}`", file_system);
   fuse::MountSpec spec{.id = fuse::MountId(id), .backing_directory = file_systems_ + "/" + file_system};
-  spec.rights = {.write = true, .root_access = true};
+  spec.rights = {.write = writable, .root_access = true};
   return make(std::move(spec), Mount{.id = id, .file_system = file_system, .root = "/"});
 }
 

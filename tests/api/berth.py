@@ -70,6 +70,15 @@ class Berth:
         answer = botocore.httpsession.URLLib3Session().send(request.prepare())
         return answer.status_code, json.loads(answer.content)
 
+    def efs_call(self, method, path, body=None):
+        """The same of EFS, below its version's path: (HTTP status, answer, None where it is empty)."""
+        request = botocore.awsrequest.AWSRequest(method, f"{self.endpoint}/2015-02-01/{path}", headers={"Content-Type": "application/json"},
+                                                 data=None if body is None else json.dumps(body))
+        keys = botocore.credentials.Credentials(self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"])
+        botocore.auth.SigV4Auth(keys, "elasticfilesystem", self.environment["AWS_REGION"]).add_auth(request)
+        answer = botocore.httpsession.URLLib3Session().send(request.prepare())
+        return answer.status_code, json.loads(answer.content) if answer.content else None
+
     def aws(self, *words, check=True):
         """Debian's AWS CLI, which is too old for AWS_ENDPOINT_URL."""
         done = subprocess.run([AWS_CLI, "--endpoint-url", self.endpoint, "--output", "json", *words], capture_output=True,

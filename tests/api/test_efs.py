@@ -62,7 +62,6 @@ def test_a_creation_token_makes_one_file_system(efs, name):
     ({"ProvisionedThroughputInMibps": 8}, "BadRequest", 400),
     ({"KmsKeyId": "alias/x"}, "BadRequest", 400),
     ({"PerformanceMode": "fast"}, "BadRequest", 400),
-    ({"Backup": True}, "BadRequest", 400),
     ({"AvailabilityZoneName": "us-east-1z"}, "UnsupportedAvailabilityZone", 400),
     ({"Tags": [{"Key": "aws:x", "Value": "1"}]}, "BadRequest", 400),
 ])
@@ -229,11 +228,6 @@ def test_file_systems_and_access_points_are_tagged_by_id(efs, file_system, name)
         assert efs.list_tags_for_resource(ResourceId=resource)["Tags"] == [{"Key": "a", "Value": "1"}]
     assert refusal(efs.list_tags_for_resource, ResourceId=UNKNOWN_FILE_SYSTEM)[:2] == ("FileSystemNotFound", 404)
     assert refusal(efs.list_tags_for_resource, ResourceId="fsap-0123456789abcdef0")[:2] == ("AccessPointNotFound", 404)
-
-
-def test_an_operation_of_efs_that_is_not_built_says_so(efs, file_system):
-    code, status, message = refusal(efs.put_lifecycle_configuration, FileSystemId=file_system, LifecyclePolicies=[])
-    assert (code, status) == ("NotImplemented", 501) and "PutLifecycleConfiguration" in message
 
 
 def test_the_aws_cli_speaks_efs(berth, name):

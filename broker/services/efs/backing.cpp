@@ -99,4 +99,14 @@ Backing directories_below(std::string parent) {
   };
 }
 
+Result<fuse::replica::Report> replicate_below(const std::string& parent, const fuse::FileSystemId& source,
+                                              const fuse::FileSystemId& destination, std::optional<TimePoint> since,
+                                              fuse::replica::Progress& progress) {
+  return fuse::replica::sync_tree({.source = backing_directory(parent, source),
+                                   .destination = backing_directory(parent, destination),
+                                   .staging = parent + "/.replica-" + destination.str(),
+                                   .since = since},
+                                  progress);
+}
+
 }  // namespace berth::services::efs

@@ -2,16 +2,19 @@
 //
 //   <state>/file-systems/fs-0123456789abcdef0/          the file system's root
 //   <state>/file-systems/.deleted-fs-0123456789abcdef0/ on its way out
+//   <state>/file-systems/.replica-fs-0123456789abcdef0/ what a replication makes before it puts it into the file system
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "broker/base/error.hpp"
 #include "fuse/catalog.hpp"
+#include "fuse/replica/tree_sync.hpp"
 
 namespace berth::services::efs {
 
@@ -33,5 +36,10 @@ struct Backing {
 Backing directories_below(std::string parent);
 // The directory that `directories_below(parent)` makes for `id`; also what a mount of the share serves.
 std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id);
+
+// One pass of a replication between two of them.
+Result<fuse::replica::Report> replicate_below(const std::string& parent, const fuse::FileSystemId& source,
+                                              const fuse::FileSystemId& destination, std::optional<TimePoint> since,
+                                              fuse::replica::Progress& progress);
 
 }  // namespace berth::services::efs

@@ -8,6 +8,7 @@
 
 #include "broker/base/log.hpp"
 #include "broker/control/control_plane.hpp"
+#include "broker/services/efs/new_file_system.hpp"
 #include "broker/services/efs/operations.hpp"
 #include "broker/services/efs/page.hpp"
 #include "broker/services/efs/records.hpp"
@@ -27,6 +28,8 @@ api::ApiError already_exists(const FileSystemRecord& record) {
           fmt::format("File system '{}' already exists with creation token '{}'", record.id.str(), record.creation_token),
           std::make_shared<const Json>(Json{{"FileSystemId", record.id.str()}})};
 }
+
+constexpr std::size_t kFileSystemsMax = 1000;  // EFS's quota of an account in a region
 
 // EFS's quota of write throughput in most regions; it can't be raised here.
 constexpr double kProvisionedMibpsMax = 1024;
@@ -62,40 +65,26 @@ Outcome<void> set_throughput(FileSystemRecord& record, const Json& input) {
     return refuse("BadRequest", "ThroughputMode provisioned needs ProvisionedThroughputInMibps");
   if (mode == "elastic" && record.performance_mode == "maxIO")
     return refuse("BadRequest", "ThroughputMode elastic needs PerformanceMode generalPurpose");
+  if (mode != "elastic" && std::any_of(record.lifecycle.begin(), record.lifecycle.end(),
+                                       [](const auto& rule) { return rule.transition == kToArchive; }))
+    return refuse("BadRequest",
+                  fmt::format("the lifecycle configuration has {}, which needs ThroughputMode elastic", kToArchive));
   record.throughput_mode = mode;
   record.provisioned_mibps = mode == "provisioned" ? figure : std::nullopt;
   return {};
 }
 
-Outcome<void> set_zone(FileSystemRecord& record, const Json& input, const Control& c) {
-  if (!input.contains("AvailabilityZoneName")) return {};
-  const auto zone = input.at("AvailabilityZoneName").get<std::string>();
-  const auto& zones = c.cluster.settings().zones;
-  if (std::find(zones.begin(), zones.end(), zone) == zones.end())
-    return refuse("UnsupportedAvailabilityZone", fmt::format("availability zone `{}` is not one of this region's", zone));
-  if (record.performance_mode == "maxIO") return refuse("BadRequest", "One Zone file systems have no PerformanceMode maxIO");
-  record.zone = zone;
-  for (const auto& [id, subnet] : c.cluster.subnets())
-    if (subnet.zone == record.zone) record.zone_id = subnet.zone_id;
-  return {};
-}
-
-Outcome<void> set_encryption(FileSystemRecord& record, const Json& input, const std::string& region) {
-  const auto key = input.find("KmsKeyId");
-  record.encrypted = input.value("Encrypted", false);
-  if (key != input.end() && !record.encrypted) return refuse("BadRequest", "KmsKeyId goes with Encrypted true");
-  if (key != input.end()) record.kms_key_id = *key;
-  // Berth has no KMS; the alias stands for AWS's own key of the account.
-  else if (record.encrypted)
-    record.kms_key_id = fmt::format("arn:aws:kms:{}:{}:alias/aws/elasticfilesystem", region, record.owner);
+Outcome<void> set_encryption(FileSystemRecord& record, const Json& input, const Control& c) {
+  const bool encrypted = input.value("Encrypted", false);
+  if (input.contains("KmsKeyId") && !encrypted) return refuse("BadRequest", "KmsKeyId goes with Encrypted true");
+  if (encrypted) encrypt(record, input.value("KmsKeyId", ""), c);
   return {};
 }
 
 Outcome<FileSystemRecord> decide_file_system(const CallContext& context, const Json& input, Control& c) {
   const auto token = input.at("CreationToken").get<std::string>();
   if (const auto* there = c.catalog.find_by_token(context.account, token)) return std::unexpected(already_exists(*there));
-  if (input.value("Backup", false))
-    return refuse("BadRequest", "Berth makes no automatic backups yet: leave Backup out or set it to false");
+  if (auto room = check_room(c.catalog); !room) return std::unexpected(room.error());
 
   FileSystemRecord record;
   record.owner = context.account;
@@ -103,22 +92,18 @@ Outcome<FileSystemRecord> decide_file_system(const CallContext& context, const J
   record.created = context.now;
   record.performance_mode = input.value("PerformanceMode", record.performance_mode);
   if (auto set = set_throughput(record, input); !set) return std::unexpected(set.error());
-  if (auto set = set_zone(record, input, c); !set) return std::unexpected(set.error());
-  if (auto set = set_encryption(record, input, c.cluster.settings().region); !set) return std::unexpected(set.error());
+  if (input.contains("AvailabilityZoneName")) {
+    if (auto set = set_zone(record, input.at("AvailabilityZoneName"), c); !set) return std::unexpected(set.error());
+  }
+  if (auto set = set_encryption(record, input, c); !set) return std::unexpected(set.error());
   auto tags = read_tags(input);
   if (!tags) return std::unexpected(tags.error());
   record.tags = std::move(*tags);
-  record.id = FileSystemId(make_id(c.random, "fs-"));
-  record.arn =
-      fmt::format("arn:aws:elasticfilesystem:{}:{}:file-system/{}", c.cluster.settings().region, record.owner, record.id.str());
+  name_new(record, c);
+  // EFS backs One Zone file systems up unless it is told not to.
+  if (input.value("Backup", !record.zone.empty())) record.backup = true;
+  if (record.backup) warn_that_nothing_backs_up(record.id);
   return record;
-}
-
-Result<> make_available(const Parts& parts, const FileSystemId& id) {
-  if (auto made = parts.backing.make(id); !made) return made;
-  return parts.plane.with([&](Control& c) {
-    if (auto* record = c.catalog.edit(id)) record->life_cycle = LifeCycle::available;
-  });
 }
 
 Result<> finish_removal(const Parts& parts, const FileSystemId& id) {
@@ -133,6 +118,43 @@ Result<> finish_removal(const Parts& parts, const FileSystemId& id) {
 }
 
 }  // namespace
+
+Outcome<void> check_room(const fuse::Catalog& catalog) {
+  if (catalog.file_systems().size() < kFileSystemsMax) return {};
+  return refuse("FileSystemLimitExceeded", fmt::format("an account has at most {} file systems", kFileSystemsMax));
+}
+
+Outcome<void> set_zone(FileSystemRecord& record, const std::string& zone, const Control& c) {
+  const auto& zones = c.cluster.settings().zones;
+  if (std::find(zones.begin(), zones.end(), zone) == zones.end())
+    return refuse("UnsupportedAvailabilityZone", fmt::format("availability zone `{}` is not one of this region's", zone));
+  if (record.performance_mode == "maxIO") return refuse("BadRequest", "One Zone file systems have no PerformanceMode maxIO");
+  record.zone = zone;
+  for (const auto& [id, subnet] : c.cluster.subnets())
+    if (subnet.zone == record.zone) record.zone_id = subnet.zone_id;
+  return {};
+}
+
+void encrypt(FileSystemRecord& record, const std::string& kms_key_id, const Control& c) {
+  record.encrypted = true;
+  // The alias stands for AWS's own key of the account.
+  record.kms_key_id = !kms_key_id.empty() ? kms_key_id
+                                          : fmt::format("arn:aws:kms:{}:{}:alias/aws/elasticfilesystem",
+                                                        c.cluster.settings().region, record.owner);
+}
+
+void name_new(FileSystemRecord& record, Control& c) {
+  record.id = FileSystemId(make_id(c.random, "fs-"));
+  record.arn =
+      fmt::format("arn:aws:elasticfilesystem:{}:{}:file-system/{}", c.cluster.settings().region, record.owner, record.id.str());
+}
+
+Result<> make_available(const Parts& parts, const FileSystemId& id) {
+  if (auto made = parts.backing.make(id); !made) return made;
+  return parts.plane.with([&](Control& c) {
+    if (auto* record = c.catalog.edit(id)) record->life_cycle = LifeCycle::available;
+  });
+}
 
 Outcome<Json> create_file_system(const Parts& parts, const CallContext& context, const Json& input) {
   FileSystemId id;
@@ -199,6 +221,9 @@ Outcome<Json> delete_file_system(const Parts& parts, const CallContext&, const J
     if (targets > 0)
       return refuse("FileSystemInUse",
                     fmt::format("File system '{}' has {} mount target(s): delete them first.", id.str(), targets));
+    if ((*record)->replication || c.catalog.source_of(id) != nullptr)
+      return refuse("FileSystemInUse",
+                    fmt::format("File system '{}' is part of a replication configuration: delete that first.", id.str()));
     c.catalog.edit(id)->life_cycle = LifeCycle::deleting;
     return Json::object();
   });

@@ -76,7 +76,7 @@ Json describe(const fuse::FileSystemRecord& record, const fuse::Catalog& catalog
             {"PerformanceMode", record.performance_mode},
             {"ThroughputMode", record.throughput_mode},
             {"Encrypted", record.encrypted},
-            {"FileSystemProtection", {{"ReplicationOverwriteProtection", "ENABLED"}}}};
+            {"FileSystemProtection", {{"ReplicationOverwriteProtection", fuse::to_string(record.overwrite_protection)}}}};
   if (!record.kms_key_id.empty()) json["KmsKeyId"] = record.kms_key_id;
   if (record.provisioned_mibps) json["ProvisionedThroughputInMibps"] = *record.provisioned_mibps;
   if (!record.zone.empty()) {

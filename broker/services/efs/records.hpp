@@ -21,6 +21,11 @@ api::Outcome<const fuse::FileSystemRecord*> need_available(const fuse::Catalog& 
 api::Outcome<const fuse::MountTargetRecord*> need_mount_target(const fuse::Catalog& catalog, std::string_view id);
 api::Outcome<const fuse::AccessPointRecord*> need_access_point(const fuse::Catalog& catalog, std::string_view id_or_arn);
 
+// The lifecycle rule that goes with ThroughputMode elastic only.
+inline constexpr std::string_view kToArchive = "TransitionToArchive";
+// For the log, once for each file system whose backup is asked for.
+void warn_that_nothing_backs_up(const fuse::FileSystemId& id);
+
 api::Json describe(const fuse::FileSystemRecord& record, const fuse::Catalog& catalog);
 api::Json describe(const fuse::MountTargetRecord& record);
 api::Json describe(const fuse::AccessPointRecord& record);

@@ -26,6 +26,10 @@ struct Parts {
   std::function<bool(const fuse::FileSystemId&)> may_have_changed;
   // What was measured. May be empty.
   std::function<void(const fuse::FileSystemId&, const Sizes&)> measured;
+  // Called without the lock when the replication of this source has been made, or is to be ended. May be empty.
+  std::function<void(const fuse::FileSystemId&)> replication_changed;
+  // How far the first copy of this source is, for people; "" while nothing is copied. May be empty.
+  std::function<std::string(const fuse::FileSystemId&)> replication_progress;
 };
 
 api::Service make_service(Parts parts);

@@ -123,7 +123,6 @@ TEST_F(FileSystems, OnlyWhatMayHaveChangedIsMeasuredAgain) {
 }
 
 TEST_F(FileSystems, WhatBerthCanNotDoIsRefusedAndNotPromised) {
-  EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"Backup", true}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"KmsKeyId", "alias/x"}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"AvailabilityZoneName", "eu-north-1a"}}),
             "UnsupportedAvailabilityZone");

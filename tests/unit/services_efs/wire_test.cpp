@@ -53,10 +53,11 @@ TEST_F(Wire, AFileSystemIsCreatedWith201AndDeletedWith204) {
   EXPECT_EQ(described.status, 200);
   EXPECT_EQ(Json::parse(described.body)["FileSystems"][0]["LifeCycleState"], "available");
   EXPECT_EQ(send("DELETE", "/file-systems/" + id).status, 204);
-  const auto arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/";
-  EXPECT_EQ(authorized, (std::vector<std::string>{std::string("elasticfilesystem:CreateFileSystem ") + arn + "*",
-                                                  "elasticfilesystem:DescribeFileSystems " + (arn + id),
-                                                  "elasticfilesystem:DeleteFileSystem " + (arn + id)}));
+  const std::string arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/";
+  EXPECT_EQ(authorized,
+            (std::vector<std::string>{
+                "elasticfilesystem:CreateFileSystem " + arn + "*", "elasticfilesystem:TagResource " + arn + "*",
+                "elasticfilesystem:DescribeFileSystems " + (arn + id), "elasticfilesystem:DeleteFileSystem " + (arn + id)}));
 }
 
 TEST_F(Wire, ErrorsHaveTheirStatusTheirCodeAndTheIdOfWhatIsThere) {
