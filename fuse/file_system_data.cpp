@@ -10,6 +10,7 @@
 
 #include "fuse/access_time.hpp"
 #include "fuse/file_system.hpp"
+#include "fuse/standby.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -204,6 +205,7 @@ InodeKey FileSystem::opened_key(Handle handle) const {
 Answer<> FileSystem::sync(Handle handle, OpenKind kind, bool data_only) {
   const OpenRecord* open = opens_.find(handle, kind);
   if (open == nullptr) return refuse(EBADF);
+  Standby::about_to_wait();
   return answer(data_only ? fdatasync(fd_of(*open)) : fsync(fd_of(*open)));
 }
 
@@ -213,6 +215,7 @@ Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t lengt
   if (!fd) return refuse(fd.error());
   if ((mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) == 0 && offset > kFileBytesMax - length) return refuse(EFBIG);
   if (auto begun = intent.changes(opened_key(handle)); !begun) return begun;
+  Standby::about_to_wait();
   return intent.settle(answer(fallocate(*fd, mode, offset, length)));
 }
 
@@ -233,6 +236,7 @@ Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle ou
   if (!to) return refuse(to.error());
   if (out_offset >= kFileBytesMax) return refuse(EFBIG);
   if (auto begun = intent.changes(opened_key(out)); !begun) return refuse(begun.error());
+  Standby::about_to_wait();
   const ssize_t copied = copy_file_range(*from, &in_offset, *to, &out_offset, length, 0);
   const int error = errno;
   intent.settle(copied >= 0, static_cast<std::uint64_t>(copied));

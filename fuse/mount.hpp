@@ -23,8 +23,8 @@
 #include "fuse/grant.hpp"
 #include "fuse/journal.hpp"
 #include "fuse/layout.hpp"
-#include "fuse/linger.hpp"
 #include "fuse/lock_waiters.hpp"
+#include "fuse/pace.hpp"
 #include "fuse/revocation.hpp"
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
@@ -94,7 +94,7 @@ class Mount {
   void serve(std::span<std::byte> request, unsigned worker);
   // True: the request has its answer.
   bool answered_by_rights(std::span<const std::byte> request) { return revocation_->answer(device_, request); }
-  Linger& linger() { return linger_; }
+  Pace& pace() { return pace_; }
   // Whether requests are to be shown to Common::gates before they are served.
   bool gated() const { return gated_.load(std::memory_order_relaxed); }
   // Makes the kernel ask again for every name.
@@ -168,7 +168,7 @@ class Mount {
   std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> abandoned_ = false;
-  Linger linger_;
+  Pace pace_;
   std::atomic<bool> gated_ = false;  // written by Common::gates
   mutable zones::UsageCounter usage_;
 };

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <utility>
 
+#include "fuse/standby.hpp"
+
 namespace berth::fuse {
 
 Notifier::~Notifier() {
@@ -25,6 +27,7 @@ void Notifier::drop(std::vector<CachedName> names) {
   for (CachedName& name : names) jobs_.push_back({std::move(name), batch});
   if (idle_ < names.size() && threads_.size() < kThreadsMax) start_thread();
   work_.notify_all();
+  Standby::about_to_wait();
   const auto finished = [&] { return batch->pending == 0; };
   if (batch->done.wait_for(lock, patience_, finished)) return;
   const auto stuck = unfinished(batch);

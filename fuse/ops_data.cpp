@@ -13,9 +13,13 @@
 #include "broker/base/log.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/ops_common.hpp"
+#include "fuse/standby.hpp"
 
 namespace berth::fuse {
 namespace {
+
+// From here on the copying is worth another worker's time.
+constexpr std::size_t kLargeTransfer = std::size_t{32} << 10U;
 
 // Lets the kernel read and write the backing file itself. All opens of an inode must name the same backing id; one that is
 // open without, must stay without: so a failure ends passthrough for the whole mount.
@@ -107,6 +111,7 @@ struct fuse_bufvec at_descriptor(int fd, off_t offset, std::size_t size) {
 }
 
 void op_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, FileInfo* info) {
+  if (size >= kLargeTransfer) Standby::about_to_wait();
   const auto fd = mount_of(req).files().descriptor(info->fh, false);
   if (!fd) return reply_errno(req, fd.error());
   struct fuse_bufvec data = at_descriptor(*fd, offset, size);
@@ -131,6 +136,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec* data, off_
   const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
   const std::size_t size = fuse_buf_size(data);
+  if (size >= kLargeTransfer) Standby::about_to_wait();
   if (offset > kFileBytesMax - static_cast<off_t>(size)) return reply_errno(req, Errno{EFBIG});
   const bool appends = (info->flags & O_APPEND) != 0;
   const std::size_t there = appends && intent.was_begun() ? appended(*fd, *data, intent.size_before()) : 0;

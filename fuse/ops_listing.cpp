@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "fuse/ops_common.hpp"
+#include "fuse/standby.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -64,6 +65,7 @@ class Listing {
 };
 
 void list(fuse_req_t req, Ino ino, std::size_t size, off_t offset, Handle handle, bool plus) {
+  Standby::about_to_wait();  // a lookup for each name
   Listing listing(req, ino, size, plus);
   listing.reply(mount_of(req).files().read_directory(handle, offset, [&](const auto& name) { return listing.add(name); }));
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "fuse/identity.hpp"
+#include "fuse/standby.hpp"
 #include "fuse/wire.hpp"
 
 namespace berth::fuse {
@@ -19,16 +20,45 @@ namespace {
 constexpr std::uint64_t kStop = ~std::uint64_t{0};
 constexpr std::uint64_t kTimer = kStop - 1;
 // A lock let go past the share (in the backing directory) is noticed this late.
-constexpr int kLockRetryMilliseconds = 250;
+constexpr std::chrono::milliseconds kLockRetry{250};
+// After so many requests in a row other mounts have their turn.
+constexpr unsigned kTurnRequests = 64;
+// So many in a row that nobody had to wait for: more come than are served.
+constexpr unsigned kBacklog = 8;
 
 }  // namespace
+
+// One worker: what it does, and what it has at the moment.
+class Reactor::Worker final : public Standby {
+ public:
+  Worker(Reactor& reactor, unsigned number, std::span<std::byte> buffer)
+      : reactor_(reactor), common_(reactor.common_), number_(number), buffer_(buffer), at_post_(reactor.at_post_[number]) {}
+
+  void run();
+
+ private:
+  void call() override;
+  bool come_to_post();
+  std::uint64_t look();
+  void turn(MountNumber number);
+  void serve(Mount& mount, std::span<std::byte> request);
+  void serve_due();
+  Answer<std::size_t> next(Mount& mount);
+
+  Reactor& reactor_;
+  Common& common_;
+  const unsigned number_;
+  const std::span<std::byte> buffer_;
+  std::atomic<bool>& at_post_;
+  unsigned backlog_ = 0;  // requests in a row that were there already
+};
 
 Reactor::Reactor(Common& common, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone)
     : common_(common),
       gone_(std::move(gone)),
       // With one processor whoever sends the next request could not run meanwhile.
       linger_longest_(std::thread::hardware_concurrency() > 1 ? linger : std::chrono::nanoseconds(0)),
-      lingering_max_(std::max(1U, std::thread::hardware_concurrency() / 4)) {}
+      watch_([this](unsigned worker, MountNumber number) { stuck(worker, number); }) {}
 
 Reactor::~Reactor() { stop(); }
 
@@ -46,22 +76,26 @@ Result<> Reactor::start(unsigned workers) {
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kTimer;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, *timer, &event) != 0) return fail_errno(errno, "event loop of the share");
+  // Those who send the requests need processors, too.
+  most_ = std::clamp(std::thread::hardware_concurrency() / 2, 1U, workers);
   for (unsigned worker = 0; worker < workers; ++worker) {
     auto buffer = common_.journal.buffer(worker);
     if (!buffer) return fail(buffer.error());
-    threads_.emplace_back([this, worker, memory = *buffer] { work(worker, memory); });
+    threads_.emplace_back([this, worker, memory = *buffer] { Worker(*this, worker, memory).run(); });
   }
+  watch_.start();
   return {};
 }
 
 void Reactor::stop() {
+  watch_.stop();
   if (!threads_.empty()) eventfd_write(stop_.get(), 1);
   threads_.clear();
 }
 
 Result<> Reactor::add(std::shared_ptr<Mount> mount) {
   struct epoll_event event{};
-  event.events = EPOLLIN | EPOLLONESHOT;
+  event.events = EPOLLIN;
   event.data.u64 = mount->number();
   const int device = mount->device();
   const MountNumber number = mount->number();
@@ -88,65 +122,121 @@ std::shared_ptr<Mount> Reactor::find(MountNumber number) const {
   return found == mounts_.end() ? nullptr : found->second;
 }
 
-void Reactor::work(unsigned worker, std::span<std::byte> buffer) {
+std::optional<std::uint64_t> Reactor::look(int milliseconds) {
+  struct epoll_event event{};
+  if (epoll_wait(epoll_.get(), &event, 1, milliseconds) <= 0) return std::nullopt;
+  return std::uint64_t{event.data.u64};
+}
+
+// For the moment that is worth it.
+std::optional<std::uint64_t> Reactor::look_on() {
+  const auto window = linger_.window();
+  if (window.count() == 0) return std::nullopt;
+  const auto begun = Clock::now();
+  do {
+    if (auto event = look(0)) return event;
+    sched_yield();  // whoever is to send the next one may be waiting for this processor
+  } while (Clock::now() - begun < window);
+  return std::nullopt;
+}
+
+// A worker does not come on: another one to its place at the epoll.
+void Reactor::stuck(unsigned worker, MountNumber number) {
+  if (at_post_[worker].exchange(false)) post_.leave();
+  if (const std::shared_ptr<Mount> mount = find(number)) mount->pace().stuck();
+}
+
+void Reactor::Worker::run() {
   prepare_worker_thread();
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
-  while (true) {
-    struct epoll_event event{};
-    const int ready = epoll_wait(epoll_.get(), &event, 1, common_.waiters.empty() ? -1 : kLockRetryMilliseconds);
-    if (ready == 0) common_.waiters.wake_all();
-    if (ready <= 0) continue;
-    if (event.data.u64 == kStop) return;
-    if (event.data.u64 == kTimer) {
-      serve_due(worker);
-      continue;
+  while (come_to_post()) {
+    const std::uint64_t event = look();
+    if (event == kStop) break;
+    if (event == kTimer) {
+      serve_due();
+    } else {
+      turn(static_cast<MountNumber>(event));
     }
-    turn(static_cast<MountNumber>(event.data.u64), buffer, worker);
+  }
+  reactor_.post_.close();
+}
+
+// False: it is closed.
+bool Reactor::Worker::come_to_post() {
+  while (!at_post_) {
+    const auto taken = common_.waiters.empty() ? reactor_.post_.take() : reactor_.post_.take(kLockRetry);
+    if (taken == Post::Taken::closed) return false;
+    if (taken == Post::Taken::no) common_.waiters.wake_all();
+    at_post_ = taken == Post::Taken::yes;
+  }
+  return true;
+}
+
+// What is under way here may take long.
+void Reactor::Worker::call() {
+  if (at_post_.exchange(false)) reactor_.post_.leave();
+}
+
+std::uint64_t Reactor::Worker::look() {
+  const bool lingers = reactor_.linger_longest_.count() > 0;
+  if (lingers) {
+    if (const auto event = reactor_.look_on()) return *event;
+    reactor_.linger_.slept(Clock::now());
+  }
+  while (true) {
+    const auto event = reactor_.look(common_.waiters.empty() ? -1 : static_cast<int>(kLockRetry.count()));
+    if (event && lingers) reactor_.linger_.woken(Clock::now(), reactor_.linger_longest_);
+    if (event) return *event;
+    common_.waiters.wake_all();
   }
 }
 
-void Reactor::arm(const Mount& mount, bool on) {
-  struct epoll_event event{};
-  event.events = on ? EPOLLIN | EPOLLONESHOT : EPOLLONESHOT;
-  event.data.u64 = mount.number();
-  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, mount.device(), &event);
-}
-
-void Reactor::turn(MountNumber number, std::span<std::byte> buffer, unsigned worker) {
-  const std::shared_ptr<Mount> mount = find(number);
+void Reactor::Worker::turn(MountNumber number) {
+  const std::shared_ptr<Mount> mount = reactor_.find(number);
   if (!mount) return;
-  common_.journal.about_to_read(worker, number, buffer);
-  auto size = mount->receive(buffer);
-  if (size && *size > 0 && linger_longest_.count() > 0) mount->linger().woken(Clock::now(), linger_longest_);
-  while (true) {
-    if (!size) return gone_(number);
-    arm(*mount, true);  // before it is served: requests of one mount are served in parallel
-    if (*size == 0 || !serve(*mount, buffer.first(*size), worker)) return;
-    size = linger(*mount, buffer, worker);
-    if (size && *size == 0) return;
+  ++reactor_.serving_;
+  auto size = next(*mount);
+  for (unsigned served = 0; size && *size > 0;) {
+    if (mount->pace().slow() || (backlog_ >= kBacklog && reactor_.serving_ < reactor_.most_)) call();
+    serve(*mount, buffer_.first(*size));
+    if (++served == kTurnRequests) break;
+    size = next(*mount);
+    backlog_ = size && *size > 0 ? backlog_ + 1 : 0;
   }
+  --reactor_.serving_;
+  if (size) return;
+  call();
+  reactor_.gone_(number);
 }
 
-// The next request, where it comes within the moment that this mount is worth; 0 else. No other worker is woken meanwhile.
-Answer<std::size_t> Reactor::linger(Mount& mount, std::span<std::byte> buffer, unsigned worker) {
-  const auto window = mount.linger().window();
+void Reactor::Worker::serve(Mount& mount, std::span<std::byte> request) {
+  reactor_.watch_.begin(number_, mount.number());
   const auto begun = Clock::now();
-  Answer<std::size_t> size = 0;
-  if (window.count() > 0 && lingering_.fetch_add(1) < lingering_max_) {
-    arm(mount, false);
-    while (!mount.abandoned()) {
-      common_.journal.about_to_read(worker, mount.number(), buffer);
-      size = mount.receive(buffer);
-      if (!size || *size > 0 || Clock::now() - begun >= window) break;
-      sched_yield();  // whoever is to send it may be waiting for this processor
-    }
-    if (size && *size == 0) arm(mount, true);
+  reactor_.serve(mount, request, number_);
+  mount.pace().served(Clock::now() - begun);
+  reactor_.watch_.end(number_);
+}
+
+Answer<std::size_t> Reactor::Worker::next(Mount& mount) {
+  common_.journal.about_to_read(number_, mount.number(), buffer_);
+  return mount.receive(buffer_);
+}
+
+// A request that was parked and whose time has come, if any.
+void Reactor::Worker::serve_due() {
+  auto due = common_.gates.take();
+  if (!due) return;
+  common_.journal.waits_no_more(due->client, read_as<RequestHead>(due->message).name());
+  const std::shared_ptr<Mount> mount = reactor_.find(due->client);
+  if (!mount) return;
+  call();
+  if (due->error != 0) {
+    mount->answer_error(due->message, due->error);
+  } else {
+    mount->serve(due->message, number_);
   }
-  if (window.count() > 0) --lingering_;
-  if (size && *size == 0) mount.linger().slept(begun);
-  return size;
 }
 
 bool Reactor::serve(Mount& mount, std::span<std::byte> request, unsigned worker) {
@@ -163,19 +253,6 @@ bool Reactor::held_back(Mount& mount, std::span<const std::byte> request) {
   if (verdict.kind == Kind::refused) mount.answer_error(request, verdict.error);
   if (verdict.kind == Kind::parked) common_.journal.waits(mount.number(), read_as<RequestHead>(request).name());
   return verdict.kind != Kind::pass;
-}
-
-void Reactor::serve_due(unsigned worker) {
-  auto due = common_.gates.take();
-  if (!due) return;
-  common_.journal.waits_no_more(due->client, read_as<RequestHead>(due->message).name());
-  const std::shared_ptr<Mount> mount = find(due->client);
-  if (!mount) return;
-  if (due->error != 0) {
-    mount->answer_error(due->message, due->error);
-  } else {
-    mount->serve(due->message, worker);
-  }
 }
 
 }  // namespace berth::fuse

@@ -1,15 +1,20 @@
 // Reactor: one epoll over the devices of all mounts, and a few threads that serve whichever has a request.
 //
-// A device is armed for one event at a time and armed again as soon as its request has been read: requests of one mount are
-// served in parallel, and an idle mount costs no thread. A worker that has answered may look on for the next request of the
-// mount for a moment (Linger).
+// One worker waits at the epoll (Post), first looking on for a moment where the next request tends to come soon (Linger). It
+// serves what comes and looks again; no other worker is woken for what comes meanwhile. Unless requests take long or more wait
+// than it can serve: then it leaves its place to the next one before it serves, so that requests, of one mount too, are served in
+// parallel. What will take long is known of some operations (Standby), expected after others did (Pace), or found out (Watch).
+// An idle mount costs no thread.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <unordered_map>
@@ -17,15 +22,18 @@
 
 #include "broker/base/error.hpp"
 #include "broker/base/unique_fd.hpp"
+#include "fuse/linger.hpp"
 #include "fuse/mount.hpp"
+#include "fuse/post.hpp"
+#include "fuse/watch.hpp"
 #include "fuse/zones/gates.hpp"
 
 namespace berth::fuse {
 
 class Reactor {
  public:
-  // `gone` is called on a worker when the kernel's side of a mount has ended. `linger`: for how long a worker looks for a
-  // mount's next request at most, before it sleeps.
+  // `gone` is called on a worker when the kernel's side of a mount has ended. `linger`: for how long a worker looks for the
+  // next request at most, before it sleeps.
   Reactor(Common& common, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone);
   ~Reactor();
 
@@ -40,22 +48,26 @@ class Reactor {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void work(unsigned worker, std::span<std::byte> buffer);
-  void arm(const Mount& mount, bool on);
-  Answer<std::size_t> linger(Mount& mount, std::span<std::byte> buffer, unsigned worker);
-  void turn(MountNumber number, std::span<std::byte> buffer, unsigned worker);
+  class Worker;
+
+  // What the epoll says, by data; nothing where it says nothing in time.
+  std::optional<std::uint64_t> look(int milliseconds);
+  std::optional<std::uint64_t> look_on();
+  void stuck(unsigned worker, MountNumber number);
   std::shared_ptr<Mount> find(MountNumber number) const;
 
   // True where the request is not to be served now.
   bool held_back(Mount& mount, std::span<const std::byte> request);
-  // A request that was parked and whose time has come, if any.
-  void serve_due(unsigned worker);
 
   Common& common_;
   std::function<void(MountNumber)> gone_;
   const std::chrono::nanoseconds linger_longest_;
-  const unsigned lingering_max_;
-  std::atomic<unsigned> lingering_ = 0;
+  Linger linger_;
+  unsigned most_ = 1;  // workers that serve at once without need
+  std::atomic<unsigned> serving_ = 0;
+  Post post_;
+  std::array<std::atomic<bool>, MountHeader::kWorkersMax> at_post_{};  // by worker; the watch takes it from one that is stuck
+  Watch watch_;
   UniqueFd epoll_;
   UniqueFd stop_;
   mutable std::mutex mutex_;

@@ -86,9 +86,9 @@ class Share {
  public:
   struct Options {
     unsigned workers = 4;
-    // How long a worker looks for a mount's next request before it sleeps, at most; 0: not at all. Spares the waking, which
-    // costs more than the request; costs this much processor time where requests come just so often.
-    std::chrono::microseconds linger{50};
+    // How long a worker looks for the next request before it sleeps, at most; 0: not at all. Spares the waking, which costs
+    // more than the request; costs this much processor time where requests come just so often.
+    std::chrono::microseconds linger{100};
     bool passthrough = true;  // where kernel and libfuse have it
     // How long a kernel may trust what only its mount knows; bounds how late a change made in the backing directory past
     // the share is seen. Changes through the share are seen at once whatever it is.
