@@ -79,8 +79,8 @@ Result<HostMounts::Offer> HostMounts::offer(const Request& request) {
   auto spec = decide(mount);
   if (!spec) return fail(spec.error());
   // Written first: whatever is mounted is known to the next daemon.
-  write(mount);
-  auto made = make(std::move(*spec), mount);
+  if (auto written = write(mount); !written) return fail(written.error());
+  auto made = make(*spec, mount);
   if (!made) plane_.apply([&](Control& c) { c.documents.erase(kKind, mount.id); });
   return made;
 }
@@ -95,10 +95,10 @@ Result<HostMounts::Offer> HostMounts::offer_look(const std::string& file_system)
   if (!there) return fail(Code::not_found, "there is no available file system `{}`", file_system);
   fuse::MountSpec spec{.id = fuse::MountId(id), .backing_directory = file_systems_ + "/" + file_system};
   spec.rights = {.write = writable, .root_access = true};
-  return make(std::move(spec), Mount{.id = id, .file_system = file_system, .root = "/"});
+  return make(spec, Mount{.id = id, .file_system = file_system, .root = "/"});
 }
 
-Result<HostMounts::Offer> HostMounts::make(fuse::MountSpec spec, Mount mount) {
+Result<HostMounts::Offer> HostMounts::make(const fuse::MountSpec& spec, Mount mount) {
   auto made = share_.mount(spec);
   if (!made) return fail(made.error());
   Offer offer{std::move(mount), made->get()};
@@ -107,12 +107,9 @@ Result<HostMounts::Offer> HostMounts::make(fuse::MountSpec spec, Mount mount) {
   return offer;
 }
 
-void HostMounts::write(const Mount& mount) {
+Result<> HostMounts::write(const Mount& mount) {
   // A mount without its record would be out of policies' reach: with(), which waits until it is on disk.
-  plane_.with([&](Control& c) {
-    c.documents.put(std::string(kKind), mount.id, encode(mount));
-    return 0;
-  });
+  return plane_.with([&](Control& c) { c.documents.put(std::string(kKind), mount.id, encode(mount)); });
 }
 
 bool HostMounts::waits(const std::string& id) {

@@ -62,9 +62,9 @@ class HostMounts {
     UniqueFd descriptor;
     std::chrono::steady_clock::time_point since;
   };
-  Result<Offer> make(fuse::MountSpec spec, Mount mount);
+  Result<Offer> make(const fuse::MountSpec& spec, Mount mount);
   Result<fuse::MountSpec> decide(Mount& mount) const;
-  void write(const Mount& mount);
+  Result<> write(const Mount& mount);
   bool waits(const std::string& id);
 
   control::ControlPlane& plane_;

@@ -1,9 +1,11 @@
 """The volume plugin: file systems in containers of a real Docker and a real Podman, with the rights that policies give."""
+import http.client
 import json
 import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -175,6 +177,47 @@ def test_two_containers_have_one_mount_which_goes_with_the_last(engine, cloud, n
     engine.kill(second)
     assert places(cloud.berth) == [] and not os.path.exists(place)
     assert cloud.berth.status()["mounts"] == []
+
+
+def test_mounts_on_which_the_daemon_dies_come_out_right(plugged, cloud, name):
+    file_system = cloud.file_system()["FileSystemId"]
+    ask("VolumeDriver.Create", {"Name": name, "Opts": {"file-system": file_system}})
+    wrong, ended = [], threading.Event()
+
+    def insist(call, body):
+        while True:
+            try:
+                return ask(call, body)
+            except (OSError, http.client.HTTPException):
+                continue  # the daemon died on it
+
+    def mount_and_unmount(worker):
+        turns = 0
+        while not ended.is_set() or turns < 5:
+            turns += 1
+            body = {"Name": name, "ID": f"{worker}-{turns}"}
+            status, answer = insist("VolumeDriver.Mount", body)
+            try:
+                pathlib.Path(answer["Mountpoint"], f"file-{worker}").write_text("written")
+            except (OSError, KeyError) as error:
+                wrong.append((status, answer, error))
+            # An answer that was lost may have been a mount; one more unmount is harmless.
+            wrong.extend(answer for status, answer in [insist("VolumeDriver.Unmount", body) for _ in range(2)] if status != 200)
+
+    workers = [threading.Thread(target=mount_and_unmount, args=(i,)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for _ in range(4):
+        status = wait_until(lambda: plugged.command("status", "--json", check=False).stdout)
+        os.kill(json.loads(status)["daemon_pid"], signal.SIGKILL)
+    ended.set()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+    volume = insist("VolumeDriver.Get", {"Name": name})[1]["Volume"]
+    assert volume["Status"]["mounts"] == 0 and places(plugged) == []
+    wait_until(lambda: plugged.command("status", "--json", check=False).returncode == 0)
+    assert plugged.status()["mounts"] == []
 
 
 def test_a_volume_whose_containers_died_unseen_can_be_removed(cloud, name):
