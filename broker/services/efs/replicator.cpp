@@ -23,8 +23,9 @@ using fuse::replica::Report;
 
 namespace {
 
-// A pass that takes long is followed by a pause that is longer: walking costs at most a fifth of a thread.
-constexpr int kPausesPerPass = 4;
+// A pass that takes long is followed by a pause as long, so that it costs at most half a thread; by a longer one where it found
+// nothing to do.
+constexpr int kPausesPerPass = 1, kPausesPerIdlePass = 4;
 
 // Tasks come first, at the processor and at the disk. Where it is refused nothing is lost.
 void yield_to_others() {
@@ -133,13 +134,13 @@ void Replicator::work() {
     entry.files += progress->files;
     entry.bytes += progress->bytes;
     entry.removed += progress->removed;
+    const int pauses = progress->files + progress->removed > 0 ? kPausesPerPass : kPausesPerIdlePass;
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
     if (!entry.again) {
       if (!goes_on)
         entries_.erase(source);
       else
-        entry.due =
-            Clock::now() + std::clamp(kPausesPerPass * took, options_.period, std::max(options_.period, options_.period_max));
+        entry.due = Clock::now() + std::clamp(pauses * took, options_.period, std::max(options_.period, options_.period_max));
     }
     wake_.notify_one();  // whoever waits for the earliest of all but this one
   }

@@ -183,6 +183,15 @@ TEST_F(DecideMount, AnAccessPointGivesRootIdentityAndCreation) {
   EXPECT_FALSE(spec->rights.root_access);
 }
 
+TEST_F(DecideMount, TheDestinationOfAReplicationIsReadOnlyAndNoClientMakesARootThere) {
+  file_system.overwrite_protection = fuse::OverwriteProtection::replicating;
+  catalog.put(file_system);
+  const auto spec = mount();
+  ASSERT_TRUE(spec) << spec.error().message;
+  EXPECT_FALSE(spec->rights.write);
+  EXPECT_FALSE(spec->creation);
+}
+
 TEST_F(DecideMount, WithoutOneTheRootDirectoryOfTheVolumeIsTheRoot) {
   volume.access_point.clear();
   volume.root = "/sub";

@@ -8,7 +8,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <random>
+#include <stop_token>
 #include <thread>
 
 #include "tests/unit/replica/trees.hpp"
@@ -264,6 +266,57 @@ TEST_F(TreeSync, ADirectoryThatIsMissingIsNamed) {
   EXPECT_NE(report.error().message.find("/destination`"), std::string::npos) << report.error().message;
 }
 
+TEST_F(TreeSync, AMountInsideTheSourceIsNotEnteredAndIsNamed) {
+  write(source("a/before"), "mine");
+  fs::create_directory(source("mounted"));
+  EXPECT_TRUE(in_own_mounts([&] {
+    if (::mount("tmpfs", source("mounted").c_str(), "tmpfs", 0, nullptr) != 0) return false;
+    write(source("mounted/secret"), "s");
+    const auto report = sync();
+    return report && report->problems == 1 && report->first_problems.front().starts_with("`mounted`: another file system") &&
+           read(destination("a/before")) == "mine";
+  }));
+  EXPECT_TRUE(fs::is_empty(destination("mounted")));
+}
+
+TEST_F(TreeSync, AFullDiskIsSaidAndWhatIsThereStays) {
+  EXPECT_TRUE(in_own_mounts([&] {
+    const auto small = base + "/small";
+    fs::create_directory(small);
+    if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m") != 0) return false;
+    fs::create_directory(small + "/destination");
+    write(source("file"), std::string(700'000, 'a'));
+    const Sync sync{base + "/source", small + "/destination", small + "/staging", std::nullopt};
+    Progress first, second, third;
+    if (!sync_tree(sync, first)) return false;
+    write(source("file"), std::string(800'000, 'b'));
+    const auto full = sync_tree(sync, second);
+    if (full || full.error().errno_value != ENOSPC || read(small + "/destination/file") != std::string(700'000, 'a'))
+      return false;
+    write(source("file"), "short");
+    const auto report = sync_tree(sync, third);
+    return report && report->complete() && read(small + "/destination/file") == "short";
+  }));
+}
+
+// An attacker on the source: a directory that is now one, now a link out.
+TEST_F(TreeSync, ALinkThatIsSwappedInLeadsNowhere) {
+  write(base + "/outside/file", "secret");
+  write(source("d/file"), "public");
+  fs::create_directory_symlink(base + "/outside", source("l"));
+  const std::jthread attacker([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) ::renameat2(AT_FDCWD, source("d").c_str(), AT_FDCWD, source("l").c_str(), RENAME_EXCHANGE);
+  });
+  for (int pass = 0; pass < 300; ++pass) {
+    ASSERT_TRUE(sync(much_later()));
+    for (const auto& entry : fs::recursive_directory_iterator(destination())) {
+      if (!entry.is_regular_file()) continue;
+      ASSERT_EQ(read(entry.path()), "public") << entry.path();
+    }
+  }
+  EXPECT_EQ(read(base + "/outside/file"), "secret");
+}
+
 // What a reader may find: a file as it was before or as it is now, never a part.
 TEST_F(TreeSync, KilledAtAnyMomentItLeavesWholeFilesAndTheNextPassFinishes) {
   std::mt19937 random(7);
@@ -296,7 +349,7 @@ TEST_F(TreeSync, KilledAtAnyMomentItLeavesWholeFilesAndTheNextPassFinishes) {
 
 TEST_F(TreeSync, PassesOverATreeThatChangesEndWithWhatItIsAtTheEnd) {
   std::atomic<bool> done{false};
-  std::thread changer([&] {
+  std::jthread changer([&] {
     std::mt19937 random(11);
     for (int i = 0; i < 4000; ++i) {
       const auto a = source(fmt::format("d{}/f{}", random() % 6, random() % 30)),

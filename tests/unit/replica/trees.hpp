@@ -2,12 +2,16 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -70,6 +74,18 @@ class Trees : public ::testing::Test {
   static void set_time(const std::string& path, time_t seconds, long nanoseconds = 0) {
     const std::array<timespec, 2> times{timespec{seconds, nanoseconds}, timespec{seconds, nanoseconds}};
     EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW), 0);
+  }
+
+  // Runs it in a child with mounts of its own; whether it said yes.
+  static bool in_own_mounts(const std::function<bool()>& judge) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool apart = ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+      ::_exit(apart && judge() ? 0 : 1);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
 
   // By path: type, mode, owner, modification time, and content; names of one file share a number.
