@@ -34,6 +34,10 @@ Result<> make_directory(const std::string& parent, const fuse::FileSystemId& id)
   return sync_directory(parent);
 }
 
+std::string staging_directory(const std::string& parent, const fuse::FileSystemId& destination) {
+  return parent + "/.replica-" + destination.str();
+}
+
 // Renamed first: half a file system must never be found under its own name.
 Result<> remove_directory(const std::string& parent, const fuse::FileSystemId& id) {
   const auto path = backing_directory(parent, id);
@@ -43,9 +47,12 @@ Result<> remove_directory(const std::string& parent, const fuse::FileSystemId& i
   } else if (errno != ENOENT) {
     return fail_errno(errno, "rename `" + path + "`");
   }
-  std::error_code failed;
-  fs::remove_all(away, failed);
-  if (failed) return fail_errno(failed.value(), "remove `" + away + "`");
+  // The other one is what a replication left that was deleted as the daemon died.
+  for (const auto& left : {away, staging_directory(parent, id)}) {
+    std::error_code failed;
+    fs::remove_all(left, failed);
+    if (failed) return fail_errno(failed.value(), "remove `" + left + "`");
+  }
   return {};
 }
 
@@ -104,7 +111,7 @@ Result<fuse::replica::Report> replicate_below(const std::string& parent, const f
                                               fuse::replica::Progress& progress) {
   return fuse::replica::sync_tree({.source = backing_directory(parent, source),
                                    .destination = backing_directory(parent, destination),
-                                   .staging = parent + "/.replica-" + destination.str(),
+                                   .staging = staging_directory(parent, destination),
                                    .since = since},
                                   progress);
 }

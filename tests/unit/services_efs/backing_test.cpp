@@ -35,6 +35,25 @@ TEST_F(Directories, AreOpenToReadWhateverTheUmaskIs) {
   EXPECT_TRUE(backing.make(id)) << "made already";
 }
 
+TEST_F(Directories, AreRemovedWithWhatADeadReplicationLeft) {
+  ASSERT_TRUE(backing.make(id));
+  const auto left = parent + "/file-systems/.replica-fs-1";
+  std::filesystem::create_directories(left + "/n1");
+  ASSERT_TRUE(backing.remove(id));
+  EXPECT_FALSE(std::filesystem::exists(left));
+}
+
+TEST_F(Directories, AreReplicatedWithinTheirParent) {
+  const fuse::FileSystemId copy("fs-2");
+  ASSERT_TRUE(backing.make(id) && backing.make(copy));
+  std::ofstream(path() + "/file") << "text";
+  fuse::replica::Progress progress;
+  const auto report = replicate_below(parent + "/file-systems", id, copy, std::nullopt, progress);
+  ASSERT_TRUE(report && report->complete());
+  EXPECT_TRUE(std::filesystem::exists(parent + "/file-systems/fs-2/file"));
+  EXPECT_EQ(progress.files, 1U);
+}
+
 TEST_F(Directories, AreRemovedWithAllThatIsInThemAndMayBeGoneAlready) {
   ASSERT_TRUE(backing.make(id));
   std::filesystem::create_directories(path() + "/a/b");
