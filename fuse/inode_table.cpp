@@ -15,13 +15,7 @@
 namespace berth::fuse {
 namespace {
 
-struct KernelHandle {
-  unsigned int size;
-  int type;
-  std::array<std::byte, 40> bytes;
-};
-
-struct file_handle* as_kernel(KernelHandle& handle) { return reinterpret_cast<struct file_handle*>(&handle); }
+FileHandle handle_of(const InodeRecord& record) { return {record.handle_type, record.handle_size, record.handle}; }
 
 }  // namespace
 
@@ -98,8 +92,7 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
 
 bool InodeTable::opens(const InodeRecord& record) const {
   if (record.held != 0) return true;
-  KernelHandle handle{record.handle_size, record.handle_type, record.handle};
-  return static_cast<bool>(UniqueFd(open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC)));
+  return static_cast<bool>(open_by_handle(mount_point_.get(), handle_of(record), O_PATH | O_CLOEXEC));
 }
 
 // What the dead daemon was about to count did not happen: it will be done again.
@@ -158,13 +151,8 @@ Result<> InodeTable::open_mount_point() {
   device_ = root.device;
   mount_point_.reset(openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!mount_point_) return fail_errno(errno, "root directory of the mount");
-  KernelHandle handle{sizeof(handle.bytes), 0, {}};
-  int ignored = 0;
-  handles_work_ = name_to_handle_at(root_fd, "", as_kernel(handle), &ignored, AT_EMPTY_PATH) == 0;
-  if (handles_work_) {
-    const UniqueFd probe(open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC));
-    handles_work_ = static_cast<bool>(probe);
-  }
+  FileHandle handle;
+  handles_work_ = fuse::describe(root_fd, handle) && open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
   return {};
 }
 
@@ -185,19 +173,12 @@ void InodeTable::remove() {
 }
 
 bool InodeTable::describe(int fd, const struct stat& attributes, FileHandle& handle) const {
-  if (!handles_work_ || attributes.st_dev != device_) return false;
-  KernelHandle kernel{sizeof(kernel.bytes), 0, {}};
-  int ignored = 0;
-  if (name_to_handle_at(fd, "", as_kernel(kernel), &ignored, AT_EMPTY_PATH) != 0) return false;
-  handle = {kernel.type, kernel.size, kernel.bytes};
-  return true;
+  return handles_work_ && attributes.st_dev == device_ && fuse::describe(fd, handle);
 }
 
 // A held record pins its inode: no other can have its number.
 bool InodeTable::same(const InodeRecord& record, const FileHandle& handle) {
-  if (record.handle_size == 0) return true;
-  return record.handle_type == handle.type && record.handle_size == handle.size &&
-         std::equal(handle.bytes.begin(), handle.bytes.begin() + handle.size, record.handle.begin());
+  return record.handle_size == 0 || handle_of(record) == handle;
 }
 
 void InodeTable::hold(InodeRecord& record, UniqueFd fd) {
@@ -366,12 +347,11 @@ Answer<Reach> InodeTable::reach(Ino ino) {
   if (known == nullptr) return refuse(ESTALE);
   if (const int held = known->held; held > 0) return Reach(held - 1, nullptr);
   if (Descriptor cached = cache_.find(mount_, ino)) return Reach(cached->get(), cached);
-  KernelHandle handle{known->handle_size, known->handle_type, known->handle};
-  const int fd = open_by_handle_at(mount_point_.get(), as_kernel(handle), O_PATH | O_CLOEXEC);
-  if (fd < 0) return refuse(errno == ENOENT ? ESTALE : errno);
-  auto opened = std::make_shared<const UniqueFd>(fd);
+  UniqueFd fd = open_by_handle(mount_point_.get(), handle_of(*known), O_PATH | O_CLOEXEC);
+  if (!fd) return refuse(errno == ENOENT ? ESTALE : errno);
+  auto opened = std::make_shared<const UniqueFd>(std::move(fd));
   cache_.put(mount_, ino, opened);
-  return Reach(fd, std::move(opened));
+  return Reach(opened->get(), opened);
 }
 
 void InodeTable::pin(Ino ino, UniqueFd fd) {

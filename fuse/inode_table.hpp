@@ -20,6 +20,7 @@
 #include "fuse/answer.hpp"
 #include "fuse/coherence.hpp"
 #include "fuse/descriptor_cache.hpp"
+#include "fuse/file_handle.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/slot_table.hpp"
 
@@ -88,11 +89,6 @@ class InodeTable {
   std::uint64_t size() const;
 
  private:
-  struct FileHandle {
-    int type = 0;
-    std::uint32_t size = 0;
-    std::array<std::byte, 40> bytes{};
-  };
   static InodeKey key_of(const struct stat& attributes) { return {attributes.st_dev, attributes.st_ino}; }
   static Ino ino_of(std::uint32_t slot, const InodeRecord& record);
   bool describe(int fd, const struct stat& attributes, FileHandle& handle) const;
