@@ -46,16 +46,19 @@ Node& Coherence::know(const InodeKey& key, MountNumber mount, Ino ino) {
   return node;
 }
 
-void Coherence::unknow(Node& node, MountNumber mount, Ino ino) {
+bool Coherence::unknow(Node& node, MountNumber mount, Ino ino) {
   const InodeKey key = node.key_;
   Shard& of = shard(key);
   const std::scoped_lock lock(of.mutex);
   const auto found =
       std::ranges::find_if(node.knowers_, [&](const Knower& knower) { return knower.mount == mount && knower.ino == ino; });
-  if (found == node.knowers_.end()) return;
+  if (found == node.knowers_.end()) return false;
   node.opens_ -= found->writers + found->readers;
   node.knowers_.erase(found);
-  if (node.knowers_.empty()) of.nodes.erase(key);
+  if (!node.knowers_.empty()) return false;
+  const bool watched = node.watched();
+  of.nodes.erase(key);
+  return watched;
 }
 
 Coherence::Knowers Coherence::others(const Node& node, MountNumber by) const {
@@ -67,7 +70,12 @@ Coherence::Knowers Coherence::others(const Node& node, MountNumber by) const {
 
 Coherence::Knowers Coherence::turn_version(Node& directory, MountNumber by, std::uint32_t& before) {
   const std::scoped_lock lock(shard(directory.key_).mutex);
+  return turn_version_locked(directory, by, before);
+}
+
+Coherence::Knowers Coherence::turn_version_locked(Node& directory, MountNumber by, std::uint32_t& before) {
   before = directory.names_version_;
+  directory.stamp_ = 0;
   Knowers found;
   for (Knower& knower : directory.knowers_) {
     if (knower.mount == by) continue;
@@ -123,7 +131,10 @@ void Coherence::drop_attributes(const Knowers& knowers) const {
   }
 }
 
-void Coherence::attributes_changed(const Node& node, MountNumber by) { drop_attributes(others(node, by)); }
+void Coherence::attributes_changed(Node& node, MountNumber by) {
+  node.stamp_ = 0;
+  drop_attributes(others(node, by));
+}
 
 void Coherence::attributes_changed(const InodeKey& key, MountNumber by) {
   Knowers knowers;
@@ -132,6 +143,7 @@ void Coherence::attributes_changed(const InodeKey& key, MountNumber by) {
     const std::scoped_lock lock(of.mutex);
     const auto found = of.nodes.find(key);
     if (found == of.nodes.end()) return;
+    found->second.stamp_ = 0;
     std::ranges::copy_if(found->second.knowers_, std::back_inserter(knowers), [by](const Knower& k) { return k.mount != by; });
   }
   drop_attributes(knowers);
@@ -141,6 +153,70 @@ void Coherence::access_changed(const Node& directory, MountNumber by) {
   for (const Knower& knower : others(directory, by)) {
     if (const auto cache = cache_of(knower.mount)) cache->access_changed();
   }
+}
+
+void Coherence::hand_out(Node& node, MountNumber mount, const struct stat& attributes) {
+  const Stamp now = stamp_of(attributes);
+  const Stamp before = node.stamp_.exchange(now);
+  if (before != 0 && before != now) drop_attributes(others(node, mount));
+}
+
+Coherence::Knowers Coherence::all_knowers(const InodeKey& key) const {
+  Shard& of = shard(key);
+  const std::scoped_lock lock(of.mutex);
+  const auto found = of.nodes.find(key);
+  if (found == of.nodes.end()) return {};
+  return {found->second.knowers_.begin(), found->second.knowers_.end()};
+}
+
+void Coherence::name_changed_past(const InodeKey& directory, std::string_view name) {
+  Knowers knowers;
+  {
+    Shard& of = shard(directory);
+    const std::scoped_lock lock(of.mutex);
+    const auto found = of.nodes.find(directory);
+    if (found == of.nodes.end()) return;
+    std::uint32_t before = 0;
+    knowers = turn_version_locked(found->second, kNoMount, before);
+  }
+  drop(knowers, name, nullptr);
+}
+
+void Coherence::attributes_changed_past(const InodeKey& key, Stamp now) {
+  Knowers knowers;
+  {
+    Shard& of = shard(key);
+    const std::scoped_lock lock(of.mutex);
+    const auto found = of.nodes.find(key);
+    if (found == of.nodes.end() || found->second.stamp_ == now) return;
+    found->second.stamp_ = 0;
+    knowers.assign(found->second.knowers_.begin(), found->second.knowers_.end());
+  }
+  drop_attributes(knowers);
+}
+
+void Coherence::access_changed_past(const InodeKey& directory) {
+  for (const Knower& knower : all_knowers(directory)) {
+    if (const auto cache = cache_of(knower.mount)) cache->access_changed();
+  }
+}
+
+void Coherence::left_view(const InodeKey& key) {
+  Shard& of = shard(key);
+  const std::scoped_lock lock(of.mutex);
+  if (const auto found = of.nodes.find(key); found != of.nodes.end()) found->second.set_in_view(false);
+}
+
+bool Coherence::stop_hearing(const InodeKey& key) {
+  Shard& of = shard(key);
+  const std::scoped_lock lock(of.mutex);
+  const auto found = of.nodes.find(key);
+  if (found == of.nodes.end() || found->second.unheard()) return false;
+  Node& node = found->second;
+  if (std::ranges::none_of(node.knowers_, [](const Knower& knower) { return knower.writers > 0; })) return false;
+  node.set_unheard(true);
+  node.stamp_ = 0;  // whatever kernels have got to keep for long is to be dropped
+  return true;
 }
 
 void Coherence::opened(Node& node, MountNumber by, Ino ino, bool writes, bool changes_attributes) {
@@ -159,7 +235,7 @@ void Coherence::opened(Node& node, MountNumber by, Ino ino, bool writes, bool ch
   drop_attributes(knowers);
 }
 
-void Coherence::closed(Node& node, MountNumber by, Ino ino, bool writes) {
+bool Coherence::closed(Node& node, MountNumber by, Ino ino, bool writes) {
   const std::scoped_lock lock(shard(node.key_).mutex);
   for (Knower& knower : node.knowers_) {
     std::uint32_t& count = writes ? knower.writers : knower.readers;
@@ -167,16 +243,20 @@ void Coherence::closed(Node& node, MountNumber by, Ino ino, bool writes) {
     --count;
     --node.opens_;
   }
+  return writes && node.unheard() && std::ranges::none_of(node.knowers_, [](const Knower& knower) { return knower.writers > 0; });
 }
 
-Coherence::Elsewhere Coherence::elsewhere(const Node& node, MountNumber mount) const {
-  if (node.opens_.load(std::memory_order_acquire) == 0) return Elsewhere::closed;
+Coherence::Opens Coherence::opens(const Node& node, MountNumber mount) const {
+  Opens found;
+  if (node.opens_.load(std::memory_order_acquire) == 0) return found;
   const std::scoped_lock lock(shard(node.key_).mutex);
-  Elsewhere found = Elsewhere::closed;
   for (const Knower& knower : node.knowers_) {
-    if (knower.mount == mount) continue;
-    if (knower.writers > 0) return Elsewhere::written;
-    if (knower.readers > 0) found = Elsewhere::read;
+    if (knower.mount == mount) {
+      found.written_here = found.written_here || knower.writers > 0;
+    } else {
+      found.read_elsewhere = found.read_elsewhere || knower.readers > 0;
+      found.written_elsewhere = found.written_elsewhere || knower.writers > 0;
+    }
   }
   return found;
 }

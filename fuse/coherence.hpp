@@ -3,7 +3,8 @@
 // Every kernel caches names and attributes for long. Whoever changes something tells Coherence after the change and before the
 // answer; when that returns, no other mount serves what was. What a request has read before another's change and answers
 // after it is kept out of the caches: names by the directory's version, attributes by the kernel's own versions. A file that
-// is open for writing changes without a word (passthrough), so other mounts do not cache its attributes at all.
+// is open for writing changes without a word (passthrough), so other mounts do not cache its attributes at all. Changes past
+// the share come from BackingWatch: all kernels are told of those.
 //
 // Nodes are in shards, each with a lock; none is held while a kernel is told. Lock order: inode table, then shard, then mounts.
 #pragma once
@@ -23,6 +24,8 @@
 #include "fuse/inode_key.hpp"
 #include "fuse/kernel_cache.hpp"
 #include "fuse/notifier.hpp"
+#include "fuse/stamp.hpp"
+#include "fuse/trust.hpp"
 
 namespace berth::fuse {
 
@@ -42,11 +45,25 @@ class Node {
   // Of a directory that several mounts know: rises when a name in it has changed.
   std::uint32_t names_version() const { return names_version_.load(std::memory_order_acquire); }
 
+  // Of a directory: whether changes past the share of it and of what has a name in it are reported.
+  bool watched() const { return watched_.load(std::memory_order_acquire); }
+  void set_watched() { watched_.store(true, std::memory_order_release); }
+  // Of anything else: whether it was found by a name in such a directory.
+  bool in_view() const { return in_view_.load(std::memory_order_acquire); }
+  void set_in_view(bool in_view) { in_view_.store(in_view, std::memory_order_release); }
+  // And whether nobody listens to what is written to it.
+  bool unheard() const { return unheard_.load(std::memory_order_acquire); }
+  void set_unheard(bool unheard) { unheard_.store(unheard, std::memory_order_release); }
+
  private:
   friend class Coherence;
   InodeKey key_;
+  std::atomic<Stamp> stamp_ = 0;  // of the attributes that kernels may have; 0: perhaps of none, perhaps of others
   std::atomic<std::uint32_t> names_version_ = 0;
   std::atomic<std::uint32_t> opens_ = 0;  // of all mounts
+  std::atomic<bool> watched_ = false;
+  std::atomic<bool> in_view_ = false;
+  std::atomic<bool> unheard_ = false;
   boost::container::small_vector<Knower, 1> knowers_;
 };
 
@@ -59,7 +76,8 @@ class Coherence {
 
   // Before replying what makes the mount's kernel know `ino`. The node stays valid until unknow().
   Node& know(const InodeKey& key, MountNumber mount, Ino ino);
-  void unknow(Node& node, MountNumber mount, Ino ino);
+  // True where it was the last mount that knew a watched node, which is no more.
+  bool unknow(Node& node, MountNumber mount, Ino ino);
 
   // A name below `directory` now stands for something else. `was`: what it stood for, nothing where it was free;
   // `seen`: the directory's version before `was` was found out (where they differ, `was` may be another's).
@@ -67,17 +85,35 @@ class Coherence {
                     MountNumber by);
   // The same where what it stood for is not known.
   void name_changed(Node& directory, std::string_view name, MountNumber by);
-  void attributes_changed(const Node& node, MountNumber by);
+  void attributes_changed(Node& node, MountNumber by);
   void attributes_changed(const InodeKey& key, MountNumber by);
   // Who may search this directory has changed.
   void access_changed(const Node& directory, MountNumber by);
 
   // For each open file. `changes_attributes`: writing, or reading where that changes the access time.
   void opened(Node& node, MountNumber by, Ino ino, bool writes, bool changes_attributes);
-  void closed(Node& node, MountNumber by, Ino ino, bool writes);
-  // Whether another mount has the file open, and whether it may write.
-  enum class Elsewhere { closed, read, written };
-  Elsewhere elsewhere(const Node& node, MountNumber mount) const;
+  // True where nobody writes a file any more to which nobody listened meanwhile.
+  bool closed(Node& node, MountNumber by, Ino ino, bool writes);
+  struct Opens {
+    bool written_here = false;  // by this mount
+    bool read_elsewhere = false;
+    bool written_elsewhere = false;
+  };
+  Opens opens(const Node& node, MountNumber mount) const;
+
+  // The mount's kernel is about to get these attributes. Where they are not those that others have, it changed past the share,
+  // and they are told.
+  void hand_out(Node& node, MountNumber mount, const struct stat& attributes);
+
+  // Past the share. Of what no kernel knows nobody is told.
+  void name_changed_past(const InodeKey& directory, std::string_view name);
+  // `now`: of its attributes. Nobody is told where they are what the kernels have.
+  void attributes_changed_past(const InodeKey& key, Stamp now);
+  void access_changed_past(const InodeKey& directory);
+  // Its name went from a watched directory, perhaps to one that is not.
+  void left_view(const InodeKey& key);
+  // True where the file is open for writing through the share and is unheard from now on.
+  bool stop_hearing(const InodeKey& key);
 
   // The mount's kernel is about to remember that the name is missing.
   void missing(Node& directory, std::string_view name, MountNumber mount);
@@ -96,6 +132,8 @@ class Coherence {
   Knowers others(const Node& node, MountNumber by) const;
   // Those but `by`; where there are any, the version rises.
   Knowers turn_version(Node& directory, MountNumber by, std::uint32_t& before);
+  Knowers turn_version_locked(Node& directory, MountNumber by, std::uint32_t& before);
+  Knowers all_knowers(const InodeKey& key) const;
   void drop(const Knowers& knowers, std::string_view name, const Knowers* was);
   void drop_attributes(const Knowers& knowers) const;
 

@@ -96,21 +96,34 @@ bool FileSystem::names_cacheable(int directory) const {
   return attributes && (attributes->st_mode & kSearchable) == kSearchable;
 }
 
-bool FileSystem::attributes_cacheable(Ino ino, const struct stat& attributes) const {
-  const Node* node = inodes_.node(ino);
-  if (node == nullptr) return false;
-  switch (coherence_.elsewhere(*node, inodes_.mount())) {
-    case Coherence::Elsewhere::closed: return true;
-    case Coherence::Elsewhere::read: return !reading_changes(attributes);
-    case Coherence::Elsewhere::written: break;
+Trust FileSystem::trust_attributes(Ino ino, const struct stat& attributes) {
+  Node* node = inodes_.node(ino);
+  if (node == nullptr) return Trust::none;
+  const Coherence::Opens open = coherence_.opens(*node, inodes_.mount());
+  if (open.written_elsewhere || (open.read_elsewhere && reading_changes(attributes))) return Trust::none;
+  coherence_.hand_out(*node, inodes_.mount(), attributes);
+  if (S_ISDIR(attributes.st_mode)) return node->watched() ? Trust::lasting : Trust::brief;
+  // By another name it may be changed where nobody watches.
+  const bool reported = node->in_view() && attributes.st_nlink == 1 && !node->unheard() && !open.written_here;
+  return reported ? Trust::lasting : Trust::brief;
+}
+
+// As the daemon.
+void FileSystem::watch(Entry& entry, const Node& parent) {
+  if (!S_ISDIR(entry.attributes.st_mode)) {
+    if (Node* node = inodes_.node(entry.ino)) node->set_in_view(parent.watched());
+  } else if (inodes_.watch(entry.ino)) {
+    const auto inode = inodes_.reach(entry.ino);
+    if (const auto now = inode ? stat_of(inode->fd()) : refuse(inode.error()); now) entry.attributes = *now;
   }
-  return false;
 }
 
 // `seen`: the version of the parent's names before this one was read.
-void FileSystem::judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const {
-  entry.attributes_cacheable = attributes_cacheable(entry.ino, entry.attributes);
-  entry.name_cacheable = names_cacheable(directory) && parent.names_version() == seen;
+void FileSystem::judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) {
+  watch(entry, parent);
+  entry.attributes_trust = trust_attributes(entry.ino, entry.attributes);
+  if (!names_cacheable(directory) || parent.names_version() != seen) return;
+  entry.name_trust = parent.watched() ? Trust::lasting : Trust::brief;
 }
 
 Answer<Entry> FileSystem::lookup(const Caller& caller, Ino parent, const char* name) {
@@ -129,7 +142,7 @@ Answer<Entry> FileSystem::lookup(const Caller& caller, Ino parent, const char* n
   coherence_.missing(*node, name, inodes_.mount());
   if (node->names_version() != seen) return entry;
   Entry missing;
-  missing.name_cacheable = true;
+  missing.name_trust = node->watched() ? Trust::lasting : Trust::brief;
   return missing;
 }
 
@@ -143,7 +156,7 @@ Answer<Attributes> FileSystem::attributes(Ino ino, Handle handle) {
     found = stat_of(inode->fd());
   }
   if (!found) return refuse(found.error());
-  return Attributes{*found, attributes_cacheable(ino, *found)};
+  return Attributes{*found, trust_attributes(ino, *found)};
 }
 
 Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Changes& changes, Handle handle, Intent& intent) {
@@ -162,14 +175,14 @@ Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Chang
     applied = intent.settle(apply(caller, ino, inode->fd(), *record, changes, open_fd, resized));
   }
   // What failed half-way has changed something too.
-  const Node* node = inodes_.node(ino);
+  Node* node = inodes_.node(ino);
   if (node == nullptr) return refuse(ESTALE);
   coherence_.attributes_changed(*node, inodes_.mount());
   if (record->type == S_IFDIR && (changes.mode || changes.uid || changes.gid)) coherence_.access_changed(*node, inodes_.mount());
   if (!applied) return refuse(applied.error());
   const auto now = stat_of(inode->fd());
   if (!now) return refuse(now.error());
-  return Attributes{*now, attributes_cacheable(ino, *now)};
+  return Attributes{*now, trust_attributes(ino, *now)};
 }
 
 // The mode last: with an owner or a size the kernel sends the mode without suid bits, which must stay if the rest fails.
@@ -253,7 +266,7 @@ void FileSystem::strip_for_root(const Caller& caller, Ino ino, int fd) {
   mode_t mode = now->st_mode & 07777 & ~static_cast<mode_t>(S_ISUID);
   if ((mode & S_IXGRP) != 0 || loses_sgid(*now, identity)) mode &= ~static_cast<mode_t>(S_ISGID);
   if (mode == (now->st_mode & 07777) || fchmod(fd, mode) != 0) return;
-  if (const Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, kNoMount);
+  if (Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, kNoMount);
 }
 
 Answer<> FileSystem::change_size(int fd, int open_fd, off_t size) {
@@ -293,7 +306,7 @@ Answer<std::string> FileSystem::read_link(Ino ino) {
   const ssize_t size = readlinkat(inode->fd(), "", target.data(), target.size());
   if (size < 0) return refuse_last();
   target.resize(static_cast<std::size_t>(size));
-  if (const Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
+  if (Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
   return target;
 }
 
@@ -376,7 +389,7 @@ Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const 
   auto entry = make(caller, grant_.identity_of(caller), parent, name, intent, [&](int directory) {
     return answer(linkat(descriptors_.get(), source.text.data(), directory, name, AT_SYMLINK_FOLLOW));
   });
-  if (const Node* node = inodes_.node(ino); entry && node != nullptr) coherence_.attributes_changed(*node, inodes_.mount());
+  if (Node* node = inodes_.node(ino); entry && node != nullptr) coherence_.attributes_changed(*node, inodes_.mount());
   return entry;
 }
 
@@ -457,17 +470,23 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   }
   coherence_.name_changed(*from_node, name, inodes_.mount());
   coherence_.name_changed(*to_node, new_name, inodes_.mount());
-  if (moved.st_ino != 0) coherence_.attributes_changed(InodeKey{moved.st_dev, moved.st_ino}, inodes_.mount());
-  if (flags == RENAME_EXCHANGE) exchanged(*from, name);
+  if (moved.st_ino != 0) was_moved(moved, parent != new_parent);
+  if (flags == RENAME_EXCHANGE) exchanged(*from, name, parent != new_parent);
   if (const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT); left) lost_name(std::move(victim), *left);
   return {};
 }
 
+// `away`: into another directory, which another mount that knows the inode need not know: then nobody watches it for that one.
+void FileSystem::was_moved(const struct stat& moved, bool away) {
+  const InodeKey key{moved.st_dev, moved.st_ino};
+  if (away) coherence_.left_view(key);
+  coherence_.attributes_changed(key, inodes_.mount());
+}
+
 // The other one of two that have changed places.
-void FileSystem::exchanged(const Reach& directory, const char* name) {
+void FileSystem::exchanged(const Reach& directory, const char* name, bool away) {
   struct stat other{};
-  if (fstatat(directory.fd(), name, &other, AT_SYMLINK_NOFOLLOW) != 0) return;
-  coherence_.attributes_changed(InodeKey{other.st_dev, other.st_ino}, inodes_.mount());
+  if (fstatat(directory.fd(), name, &other, AT_SYMLINK_NOFOLLOW) == 0) was_moved(other, away);
 }
 
 }  // namespace berth::fuse

@@ -35,22 +35,22 @@ inline constexpr std::size_t kSymlinkBytesMax = 4080;
 inline constexpr nlink_t kLinksMax = 177;
 inline constexpr off_t kFileBytesMax = 52'673'613'135'872;
 
-// `attributes_cacheable`, `name_cacheable`: the mount's kernel may remember them until it is told otherwise (Coherence).
+// `attributes_trust`, `name_trust`: how long the mount's kernel may remember them.
 struct Entry {
   Ino ino = 0;  // 0: there is no such name, and that may be remembered
   struct stat attributes{};
-  bool attributes_cacheable = false;
-  bool name_cacheable = false;
+  Trust attributes_trust = Trust::none;
+  Trust name_trust = Trust::none;
 };
 
 struct Attributes {
   struct stat values{};
-  bool cacheable = false;
+  Trust trust = Trust::none;
 };
 
 struct ExtendedAttributes {
   struct statx values{};
-  bool cacheable = false;
+  Trust trust = Trust::none;
 };
 
 struct Changes {
@@ -154,13 +154,15 @@ class FileSystem {
   Answer<Entry> enter_made(int directory, const char* name);
   Answer<Created> enter_created(UniqueFd file, int flags);
   bool names_cacheable(int directory) const;
-  bool attributes_cacheable(Ino ino, const struct stat& attributes) const;
-  void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) const;
+  Trust trust_attributes(Ino ino, const struct stat& attributes);
+  void watch(Entry& entry, const Node& parent);
+  void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen);
   template <class Make>
   Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                      Make&& make_it);
   void lost_name(UniqueFd victim, const struct stat& left);
-  void exchanged(const Reach& directory, const char* name);
+  void was_moved(const struct stat& moved, bool away);
+  void exchanged(const Reach& directory, const char* name, bool away);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
   void note_open(Ino ino, int flags, const struct stat& attributes);

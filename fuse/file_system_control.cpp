@@ -45,7 +45,7 @@ Answer<std::string> FileSystem::control(const Caller& caller, Handle handle, uns
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto set = run_as(grant_.identity_of(caller), caller.pid, [&] { return answer(ioctl(fd, FS_IOC_SETFLAGS, &flags)); });
   if (!set) return refuse(set.error());
-  if (const Node* node = inodes_.node(open->ino)) coherence_.attributes_changed(*node, kNoMount);
+  if (Node* node = inodes_.node(open->ino)) coherence_.attributes_changed(*node, kNoMount);
   return std::string{};
 }
 
@@ -57,7 +57,7 @@ Answer<ExtendedAttributes> FileSystem::extended_attributes(Ino ino, Handle handl
   const int fd = open != nullptr ? fd_of(*open) : inode->fd();
   if (statx(fd, "", AT_EMPTY_PATH, mask | STATX_BASIC_STATS, &found.values) != 0) return refuse_last();
   const auto plain = attributes(ino, handle);
-  found.cacheable = plain && plain->cacheable;
+  if (plain) found.trust = plain->trust;
   return found;
 }
 

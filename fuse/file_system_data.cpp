@@ -103,7 +103,10 @@ void FileSystem::note_open(Ino ino, int flags, const struct stat& attributes) {
 
 void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
-    if (Node* node = inodes_.node(ino)) coherence_.opened(*node, inodes_.mount(), ino, writable, true);
+    Node* node = inodes_.node(ino);
+    if (node == nullptr) continue;
+    coherence_.opened(*node, inodes_.mount(), ino, writable, true);
+    if (writable) node->set_unheard(true);  // it may have been
   }
   for (const OpenRecord* open : opens_.lock_owners()) {
     LockTable::Access access(locks_, {open->device, open->number});
@@ -114,11 +117,12 @@ void FileSystem::resume() {
 }
 
 void FileSystem::close(Handle handle) {
-  const OpenRecord* open = opens_.find(handle, OpenKind::file);
-  const Ino ino = open == nullptr ? 0 : open->ino;
-  const bool writable = open != nullptr && open->writable != 0;
+  if (const OpenRecord* open = opens_.find(handle, OpenKind::file)) {
+    Node* node = inodes_.node(open->ino);
+    const bool unheard = node != nullptr && coherence_.closed(*node, inodes_.mount(), open->ino, open->writable != 0);
+    if (unheard) inodes_.heed(*node, fd_of(*open));
+  }
   opens_.close(handle);
-  if (Node* node = inodes_.node(ino)) coherence_.closed(*node, inodes_.mount(), ino, writable);
 }
 
 Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Intent& intent) {
@@ -184,7 +188,7 @@ Answer<Created> FileSystem::make_nameless(const Caller& caller, Ino parent, mode
   });
   if (!file) return refuse(file.error());
   auto created = enter_created(std::move(*file), flags);
-  if (created) created->entry.attributes_cacheable = true;  // nobody else can know it
+  if (created) created->entry.attributes_trust = Trust::brief;  // nobody else can know it
   return created;
 }
 
@@ -271,7 +275,7 @@ Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::func
   while (true) {
     const long size = syscall(SYS_getdents64, fd_of(*open), buffer.data(), buffer.size());
     if (size < 0) return refuse_last();
-    if (const Node* node = inodes_.node(open->ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
+    if (Node* node = inodes_.node(open->ino)) coherence_.attributes_changed(*node, inodes_.mount());  // its access time
     if (size == 0) return {};
     for (long at = 0; at < size;) {
       DirectoryEntry raw{};

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "fuse/backing_watch.hpp"
 #include "fuse/journal.hpp"
 
 namespace berth::fuse {
@@ -20,11 +21,12 @@ FileHandle handle_of(const InodeRecord& record) { return {record.handle_type, re
 }  // namespace
 
 InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache,
-                       Coherence& coherence, CountIntent* counting, std::span<JournalRecord> records)
+                       Coherence& coherence, BackingWatch* watch, CountIntent* counting, std::span<JournalRecord> records)
     : survival_(survival),
       mount_(mount),
       cache_(cache),
       coherence_(coherence),
+      watch_(watch),
       counting_(counting),
       records_(records),
       slots_(survival, prefix + "/inodes") {}
@@ -36,8 +38,26 @@ InodeTable::~InodeTable() {
 
 void InodeTable::unknow_all() {
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
-    if (Node* node = std::exchange(nodes_.at(slot), nullptr)) coherence_.unknow(*node, mount_, ino_of(slot, *slots_.at(slot)));
+    if (nodes_.at(slot) != nullptr) unknow(slot, *slots_.at(slot));
   }
+}
+
+void InodeTable::unknow(std::uint32_t slot, const InodeRecord& record) {
+  Node& node = *std::exchange(nodes_.at(slot), nullptr);
+  if (!coherence_.unknow(node, mount_, ino_of(slot, record)) || watch_ == nullptr) return;
+  watch_->unwatch({record.device, record.number}, handle_of(record));
+}
+
+bool InodeTable::watch(Ino directory) {
+  Node* known = node(directory);
+  if (watch_ == nullptr || known == nullptr || known->watched()) return false;
+  const InodeRecord* of = record(directory);
+  const auto inode = reach(directory);
+  return of != nullptr && of->handle_size != 0 && inode && watch_->watch(*known, {of->device, of->number}, inode->fd());
+}
+
+void InodeTable::heed(Node& node, int file) {
+  if (watch_ != nullptr) watch_->heed(node, file);
 }
 
 Ino InodeTable::ino_of(std::uint32_t slot, const InodeRecord& record) {
@@ -58,7 +78,9 @@ Result<> InodeTable::create(UniqueFd root) {
   index_[key_of(attributes)] = 0;
   used_ = 1;
   nodes_.at(0) = &coherence_.know(key_of(attributes), mount_, kRootIno);
-  return open_mount_point();
+  if (auto opened = open_mount_point(); !opened) return opened;
+  watch(kRootIno);
+  return {};
 }
 
 Result<> InodeTable::grow() {
@@ -84,9 +106,13 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
     const InodeKey key{record.device, record.number};
     const auto [at, fresh] = index_.try_emplace(key, slot);
     if (!fresh && !opens(*slots_.at(at->second))) at->second = slot;  // one of them was deleted, and its number used again
-    nodes_.at(slot) = &coherence_.know(key, mount_, ino_of(slot, record));
+    Node& node = coherence_.know(key, mount_, ino_of(slot, record));
+    nodes_.at(slot) = &node;
+    if (watch_ != nullptr && record.type == S_IFDIR && record.handle_size != 0)
+      watch_->watched_before(node, key, mount_point_.get());
     ++used_;
   }
+  watch(kRootIno);
   return {};
 }
 
@@ -146,13 +172,17 @@ void InodeTable::retained(Ino ino) {
 
 // Through the root's own descriptor: the path may have been renamed meanwhile.
 Result<> InodeTable::open_mount_point() {
-  const InodeRecord& root = *slots_.at(0);
+  InodeRecord& root = *slots_.at(0);
   const int root_fd = root.held - 1;
   device_ = root.device;
   mount_point_.reset(openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!mount_point_) return fail_errno(errno, "root directory of the mount");
   FileHandle handle;
   handles_work_ = fuse::describe(root_fd, handle) && open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
+  if (!handles_work_) return {};
+  root.handle_type = handle.type;
+  root.handle_size = handle.size;
+  root.handle = handle.bytes;
   return {};
 }
 
@@ -321,7 +351,7 @@ void InodeTable::unretain(Ino ino) {
 void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
   const Ino ino = ino_of(slot, record);
   const InodeKey key{record.device, record.number};
-  coherence_.unknow(*std::exchange(nodes_.at(slot), nullptr), mount_, ino);
+  unknow(slot, record);
   cache_.drop(mount_, ino);
   if (const auto found = index_.find(key); found != index_.end() && found->second == slot) index_.erase(found);
   record.lookups = 0;

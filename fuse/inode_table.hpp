@@ -26,6 +26,8 @@
 
 namespace berth::fuse {
 
+class BackingWatch;
+
 // An O_PATH descriptor for as long as it lives.
 class Reach {
  public:
@@ -39,9 +41,10 @@ class Reach {
 
 class InodeTable {
  public:
-  // `counting`: in the mount's memory; with `records`, the journal's, makes counts exact over a crash.
+  // `watch`: null where nobody hears of changes past the share. `counting`: in the mount's memory; with `records`, the
+  // journal's, makes counts exact over a crash.
   InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache, Coherence& coherence,
-             CountIntent* counting = nullptr, std::span<JournalRecord> records = {});
+             BackingWatch* watch = nullptr, CountIntent* counting = nullptr, std::span<JournalRecord> records = {});
   ~InodeTable();
 
   // A new table whose nodeid 1 is `root`.
@@ -81,6 +84,12 @@ class InodeTable {
     }
   }
 
+  // Has the directory's changes reported from now on, where they can be. True where that begins with this call: what was read
+  // before may be old.
+  bool watch(Ino directory);
+  // Nobody writes the file, open as `file`, through the share any more.
+  void heed(Node& node, int file);
+
   // What all mounts together know of it; null for what is not known. Valid as record() is.
   Node* node(Ino ino) const;
   MountNumber mount() const { return mount_; }
@@ -99,6 +108,7 @@ class InodeTable {
   Answer<Ino> retain_described(int fd, const FileHandle* handle, struct stat& attributes);
   void hold(InodeRecord& record, UniqueFd fd);
   void unknow_all();
+  void unknow(std::uint32_t slot, const InodeRecord& record);
   void release_slot(std::uint32_t slot, InodeRecord& record);
   void begin_count(Ino ino, std::uint64_t lookups);
   void end_count();
@@ -111,6 +121,7 @@ class InodeTable {
   const MountNumber mount_;
   DescriptorCache& cache_;
   Coherence& coherence_;
+  BackingWatch* const watch_;
   CountIntent* const counting_;
   const std::span<JournalRecord> records_;
   UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH

@@ -116,7 +116,7 @@ struct CountIntent {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455236;  // "BER6"
+  static constexpr std::uint32_t kMagic = 0x42455237;  // "BER7"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
 

@@ -98,8 +98,8 @@ Result<> Mount::open_header(bool fresh) {
 void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   revocation_.emplace(*grant_);
-  inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &header_->counting,
-                  common_.journal.records());
+  inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &common_.watch,
+                  &header_->counting, common_.journal.records());
   opens_.emplace(common_.survival, region_name(number_));
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
@@ -251,8 +251,17 @@ std::uint64_t Mount::current_unique() const {
 }
 
 // Names that the kernel does not check against its own caller must go at once when the rule changes.
-double Mount::name_timeout(bool cacheable) const {
-  return timeout(cacheable && (cache_->drops_all_names() || !grant_->decides_search()));
+double Mount::name_timeout(Trust trust) const {
+  return cache_->drops_all_names() || !grant_->decides_search() ? timeout(trust) : 0;
+}
+
+double Mount::timeout(Trust trust) const {
+  switch (trust) {
+    case Trust::none: break;
+    case Trust::brief: return common_.cache_timeout;
+    case Trust::lasting: return common_.watched_cache_timeout;
+  }
+  return 0;
 }
 
 void Mount::access_changed() { cache_->access_changed(); }

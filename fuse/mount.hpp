@@ -18,6 +18,7 @@
 #include "broker/base/clock.hpp"
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
+#include "fuse/backing_watch.hpp"
 #include "fuse/coherence.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/grant.hpp"
@@ -37,22 +38,25 @@ namespace berth::fuse {
 
 // What all mounts of a share have in common.
 struct Common {
-  Common(Survival& s, std::size_t descriptors, double timeout, const Clock* clock = nullptr, FaultHook fault = nullptr)
+  Common(Survival& s, std::size_t descriptors, const Share::Options& options)
       : survival(s),
-        journal(s, fault),
+        journal(s, options.fault),
         cache(descriptors),
-        gates(clock != nullptr ? *clock : steady_clock),
-        cache_timeout(timeout) {}
+        gates(options.clock != nullptr ? *options.clock : steady_clock),
+        cache_timeout(options.cache_timeout.count()),
+        watched_cache_timeout(options.watched_cache_timeout.count()) {}
   Survival& survival;
   Journal journal;
   DescriptorCache cache;
   Notifier notifier;
   Coherence coherence{notifier};
+  BackingWatch watch{survival, coherence};
   LockWaiters waiters;
   LockTable locks;
   const SteadyClock steady_clock;
   zones::Gates gates;
   const double cache_timeout;  // seconds
+  const double watched_cache_timeout;
 };
 
 class Mount {
@@ -125,8 +129,8 @@ class Mount {
   std::uint64_t current_unique() const;
   void note_backing_id(std::int32_t id) { header_->last_backing_id = static_cast<std::uint32_t>(id); }
   // How long the kernel may remember, in seconds.
-  double timeout(bool cacheable) const { return cacheable ? common_.cache_timeout : 0; }
-  double name_timeout(bool cacheable) const;
+  double timeout(Trust trust) const;
+  double name_timeout(Trust trust) const;
   // Who may search a directory has changed through this mount.
   void access_changed();
   bool passthrough() const { return passthrough_; }

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <utility>
 
+#include "broker/base/outliving_threads.hpp"
 #include "fuse/standby.hpp"
 
 namespace berth::fuse {
@@ -61,6 +62,7 @@ std::deque<Notifier::Job>::iterator Notifier::next_job() {
 }
 
 void Notifier::work() {
+  may_outlive_its_process();
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business

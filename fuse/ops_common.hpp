@@ -23,7 +23,7 @@ inline void reply(fuse_req_t req, const Answer<>& answer) { fuse_reply_err(req, 
 
 inline void reply(fuse_req_t req, const Answer<Attributes>& answer) {
   if (!answer) return reply_errno(req, answer.error());
-  fuse_reply_attr(req, &answer->values, mount_of(req).timeout(answer->cacheable));
+  fuse_reply_attr(req, &answer->values, mount_of(req).timeout(answer->trust));
 }
 
 inline struct fuse_entry_param entry_param(const Mount& mount, const Entry& entry) {
@@ -31,8 +31,8 @@ inline struct fuse_entry_param entry_param(const Mount& mount, const Entry& entr
   param.ino = entry.ino;
   param.generation = mount.revision_of(entry.ino);
   param.attr = entry.attributes;
-  param.attr_timeout = mount.timeout(entry.attributes_cacheable);
-  param.entry_timeout = mount.name_timeout(entry.name_cacheable);
+  param.attr_timeout = mount.timeout(entry.attributes_trust);
+  param.entry_timeout = mount.name_timeout(entry.name_trust);
   return param;
 }
 

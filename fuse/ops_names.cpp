@@ -35,7 +35,7 @@ void op_statx(fuse_req_t req, fuse_ino_t ino, int, int mask, FileInfo* info) {
   const auto found = mount.files().extended_attributes(ino, info == nullptr ? 0 : info->fh, static_cast<unsigned>(mask));
   if (!found) return reply_errno(req, found.error());
   struct statx values = found->values;
-  fuse_reply_statx(req, 0, &values, mount.timeout(found->cacheable));
+  fuse_reply_statx(req, 0, &values, mount.timeout(found->trust));
 }
 #endif
 

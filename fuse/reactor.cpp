@@ -148,6 +148,7 @@ void Reactor::stuck(unsigned worker, MountNumber number) {
 
 void Reactor::Worker::run() {
   prepare_worker_thread();
+  common_.watch.pass_over_thread();
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business

@@ -45,7 +45,8 @@ class RunningShare final : public Share {
   RunningShare(const Options& options, Survival& survival)
       : passthrough_(options.passthrough),
         resend_(options.resend),
-        common_(survival, cached_descriptors(), options.cache_timeout.count(), options.clock, options.fault),
+        watch_(options.watch),
+        common_(survival, cached_descriptors(), options),
         reactor_(common_, options.linger, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {
@@ -56,6 +57,11 @@ class RunningShare final : public Share {
 
   Result<> run(unsigned workers) {
     if (auto opened = common_.journal.open(); !opened) return opened;
+    if (watch_) {
+      if (auto started = common_.watch.start(); !started) {
+        log::warning("changes in backing directories past the share are seen late", {{"reason", started.error().message}});
+      }
+    }
     return reactor_.start(std::clamp(workers, 1U, MountHeader::kWorkersMax));
   }
 
@@ -85,6 +91,7 @@ class RunningShare final : public Share {
 
   const bool passthrough_;
   const bool resend_;
+  const bool watch_;
   Common common_;
   mutable std::mutex mutex_;  // outermost; no system call that may block under it
   std::vector<std::shared_ptr<Mount>> mounts_;
@@ -154,6 +161,7 @@ Result<> RunningShare::finish(const std::vector<std::shared_ptr<Mount>>& resumed
   Result<> finished;
   std::jthread([&] {
     prepare_worker_thread();
+    common_.watch.pass_over_thread();
     auto unserved = finish_interrupted(common_, resumed, resend_);
     if (!unserved) return void(finished = fail(unserved.error()));
     for (Unserved& one : *unserved) reactor_.serve(*one.mount, one.request, Journal::kRecovery);

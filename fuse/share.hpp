@@ -90,9 +90,12 @@ class Share {
     // more than the request; costs this much processor time where requests come just so often.
     std::chrono::microseconds linger{100};
     bool passthrough = true;  // where kernel and libfuse have it
-    // How long a kernel may trust what only its mount knows; bounds how late a change made in the backing directory past
-    // the share is seen. Changes through the share are seen at once whatever it is.
+    // How long a kernel may trust what it knows; bounds how late a change made in the backing directory past the share is seen
+    // where such changes are not reported: on file systems of other machines, and on kernels before 5.17. Where they are, they
+    // are seen after some 20 ms. Changes through the share are seen at once whatever these are.
     std::chrono::duration<double> cache_timeout{1.0};
+    std::chrono::duration<double> watched_cache_timeout{3600.0};
+    bool watch = true;  // have them reported
     // By which requests wait and throughput is counted; null: the machine's. Must outlive the share, from any thread.
     const Clock* clock = nullptr;
     // False: as on kernels that can't (before 6.9). What was in flight when the daemon died then fails with EIO.

@@ -1,24 +1,29 @@
 #include "broker/keeper/keeper.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "broker/base/log.hpp"
+#include "broker/base/outliving_threads.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "broker/keeper/descriptors.hpp"
 #include "broker/keeper/keeper_child_exits.hpp"
@@ -31,6 +36,8 @@ namespace berth::keeper {
 namespace {
 
 using Milliseconds = std::chrono::milliseconds;
+
+constexpr unsigned kPidfdThread = O_EXCL;  // PIDFD_THREAD, newer than the headers
 
 class Keeper {
  public:
@@ -47,7 +54,7 @@ class Keeper {
  private:
   pid_t start_daemon();
   [[noreturn]] void be_the_daemon(pid_t keeper);
-  // Passes signals on and reaps until the daemon has ended.
+  // Passes signals on and reaps until the daemon has ended, but for threads that wait for its successor.
   int wait_for_daemon();
   // nullopt: it won't be started again.
   std::optional<Milliseconds> judge_death(int signal);
@@ -68,6 +75,7 @@ class Keeper {
   const KeeperOptions& options_;
   const DaemonMain& daemon_main_;
   UniqueFd lock_, exits_signal_;
+  UniqueFd signals_arrive_;
   SharedTable::Pointer table_;
   std::vector<KnownDescriptor> own_;  // open before the first daemon, and the keeper's
   sigset_t signals_{}, signals_before_{};
@@ -75,6 +83,7 @@ class Keeper {
   std::chrono::steady_clock::time_point started_at_;
   pid_t daemon_ = -1;
   std::optional<int> daemon_status_;
+  std::set<pid_t> left_behind_;  // dead daemons of which a thread is still in the kernel
   int stop_signal_ = 0;
   bool replace_ = false;        // the daemon was killed to make room for another program
   bool replaced_here_ = false;  // this program is the one that took over, and may have to go back
@@ -101,6 +110,9 @@ Result<> Keeper::begin() {
   ::sigemptyset(&signals_);
   for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2}) ::sigaddset(&signals_, signal);
   if (::sigprocmask(SIG_BLOCK, &signals_, nullptr) != 0) return fail_errno(errno, "block signals");
+  signals_arrive_ = UniqueFd{::signalfd(-1, &signals_, SFD_CLOEXEC)};
+  if (!signals_arrive_) return fail_errno(errno, "make a signal descriptor");
+  own_.push_back(know(signals_arrive_.get()));
   return {};
 }
 
@@ -202,13 +214,25 @@ void Keeper::be_the_daemon(pid_t keeper) {
 int Keeper::wait_for_daemon() {
   replace_ = false;
   const auto patience = std::chrono::steady_clock::now() + options_.replacement_patience;
+  // Readable when the daemon's first thread is dead (Linux 6.9). Before, it is looked for now and then.
+  const UniqueFd first_thread(static_cast<int>(::syscall(SYS_pidfd_open, daemon_, kPidfdThread)));
+  bool dying = false;
   while (!daemon_status_) {
-    if (!replacing()) {
-      take_signal(::sigwaitinfo(&signals_, nullptr));
-      continue;
+    std::array<struct pollfd, 2> events{{{signals_arrive_.get(), POLLIN, 0}, {dying ? -1 : first_thread.get(), POLLIN, 0}}};
+    constexpr int kOften = 1;
+    constexpr int kNowAndThen = 500;
+    const bool looks = replacing() || !first_thread;
+    const int ready = ::poll(events.data(), events.size(), dying ? kOften : looks ? kNowAndThen : -1);
+    for (int signal = SIGCHLD; signal > 0;) {
+      constexpr timespec kNone{0, 0};
+      signal = ::sigtimedwait(&signals_, nullptr, &kNone);
+      take_signal(signal);
     }
-    const timespec moment{0, 100'000'000};
-    take_signal(::sigtimedwait(&signals_, nullptr, &moment));
+    dying = dying || (events[1].revents & POLLIN) != 0;
+    if (!daemon_status_ && (dying || (ready == 0 && !first_thread)) && only_outliving_threads_left(daemon_)) {
+      left_behind_.insert(daemon_);
+      daemon_status_ = SIGKILL;
+    }
     if (replacing() && std::chrono::steady_clock::now() > patience) ::kill(daemon_, SIGKILL);
   }
   return *daemon_status_;
@@ -328,7 +352,10 @@ void Keeper::reap() {
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
     int status =
         info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
-    if (info.si_pid == daemon_) {
+    if (left_behind_.contains(info.si_pid)) {
+      ::waitpid(info.si_pid, nullptr, 0);
+      left_behind_.erase(info.si_pid);
+    } else if (info.si_pid == daemon_) {
       ::waitpid(daemon_, &status, 0);
       daemon_status_ = status;
     } else {

@@ -131,6 +131,23 @@ TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
   EXPECT_EQ(status, 0);
 }
 
+// Dropping a name waits in the kernel for whatever has locked its directory, and can't be killed there. What has locked it here
+// is a request that only the next daemon answers.
+TEST_P(Crash, ADaemonKilledWhileItDropsANameFromABusyDirectoryIsSucceeded) {
+  constexpr std::uint32_t kCreate = 35;  // FUSE_CREATE
+  ASSERT_EQ(shell("mkdir " + at_ + "/busy && touch " + at_ + "/busy/known && stat " + at_ + "/busy/known"), 0);
+  keeper_->set_trap(KeptShare::Trap::stop, Moment::received, kCreate);
+  const pid_t maker = fork();
+  if (maker == 0) _exit(open((at_ + "/busy/new").c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) >= 0 ? 0 : 1);
+  ASSERT_EQ(keeper_->hear(), "stopped");
+  ASSERT_EQ(unlink((other_ + "/busy/known").c_str()), 0);
+  ASSERT_EQ(keeper_->kill_daemon(), "recovered 2");
+  int status = -1;
+  ASSERT_EQ(waitpid(maker, &status, 0), maker);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(shell("test -e " + other_ + "/busy/new && test ! -e " + at_ + "/busy/known"), 0);
+}
+
 // The kernel ends the connection some time after the unmount: by the daemon of then or by one of the next it is forgotten.
 TEST_P(Crash, AMountThatWasUnmountedIsNotRecovered) {
   ASSERT_EQ(umount2(at_.c_str(), MNT_DETACH), 0);

@@ -132,7 +132,7 @@ TEST_F(Faults, AReadOnlyDiskIsErofsWhatIsThereCanBeRead) {
 }
 
 TEST_F(Faults, ABackingDirectoryThatVanishedIsEnoentUntilTheMountEnds) {
-  start({.cache_timeout = std::chrono::seconds(0)});
+  start({.cache_timeout = std::chrono::seconds(0), .watched_cache_timeout = std::chrono::seconds(0)});
   ASSERT_EQ(fill("f", 4096), 0);
   const UniqueFd open_before(open((at_ + "/f").c_str(), O_RDONLY | O_CLOEXEC));
   std::filesystem::remove_all(backing_);

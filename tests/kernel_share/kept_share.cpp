@@ -21,6 +21,7 @@
 #include <set>
 #include <utility>
 
+#include "broker/base/outliving_threads.hpp"
 #include "fuse/layout.hpp"
 #include "tests/support/shared_survival.hpp"
 
@@ -133,8 +134,10 @@ ssize_t KeptShare::wait_for_end(pid_t daemon, int control) {
   const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, daemon, 0)));
   while (true) {
     std::array<pollfd, 2> events{{{process.get(), POLLIN, 0}, {control, POLLIN, 0}}};
-    poll(events.data(), events.size(), -1);
-    if (events[1].revents == 0) return 1;
+    constexpr int kLookAgain = 20;  // ms: for threads that it leaves behind
+    poll(events.data(), events.size(), kLookAgain);
+    if (events[0].revents != 0 || only_outliving_threads_left(daemon)) return 1;
+    if (events[1].revents == 0) continue;
     std::array<char, 16> command{};
     const ssize_t size = recv(control, command.data(), command.size(), 0);
     if (command[0] != 'c') return size;
@@ -152,7 +155,9 @@ void KeptShare::keep(int control) {
     if (daemon == 0) serve(survival, control);
     const ssize_t size = wait_for_end(daemon, control);
     kill(daemon, SIGKILL);
-    waitpid(daemon, nullptr, 0);
+    while (waitpid(daemon, nullptr, WNOHANG) == 0 && !only_outliving_threads_left(daemon)) {
+      poll(nullptr, 0, 1);
+    }
     if (size <= 0) _exit(0);  // the table goes with us, and with it the connections
     survival.close_the_rest(own);
   }

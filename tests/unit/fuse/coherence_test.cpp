@@ -59,7 +59,7 @@ TEST_F(TwoMounts, OnlyTheOtherMountIsToldOfAChange) {
 }
 
 TEST_F(TwoMounts, AChangeOfWhatOneMountKnowsAloneIsToldToNobody) {
-  const Node& file = coherence_.know({7, 2}, kA, 11);
+  Node& file = coherence_.know({7, 2}, kA, 11);
   coherence_.attributes_changed(file, kA);
   EXPECT_THAT(b_->said, IsEmpty());
 }
@@ -109,12 +109,13 @@ TEST_F(TwoMounts, WhatAnotherMountHasOpenForWritingIsSaidUntilTheLastClose) {
   coherence_.opened(file, kA, 11, true, true);
   coherence_.opened(file, kA, 11, true, true);
   EXPECT_THAT(b_->said, ElementsAre("attributes 21", "attributes 21"));
-  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::written);
-  EXPECT_EQ(coherence_.elsewhere(file, kA), Coherence::Elsewhere::closed);
+  EXPECT_TRUE(coherence_.opens(file, kB).written_elsewhere);
+  EXPECT_FALSE(coherence_.opens(file, kA).written_elsewhere);
+  EXPECT_TRUE(coherence_.opens(file, kA).written_here);
   coherence_.closed(file, kA, 11, true);
-  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::written);
+  EXPECT_TRUE(coherence_.opens(file, kB).written_elsewhere);
   coherence_.closed(file, kA, 11, true);
-  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::closed);
+  EXPECT_FALSE(coherence_.opens(file, kB).written_elsewhere);
 }
 
 TEST_F(TwoMounts, AReaderIsAnnouncedOnlyWhereItChangesTheAccessTime) {
@@ -122,7 +123,7 @@ TEST_F(TwoMounts, AReaderIsAnnouncedOnlyWhereItChangesTheAccessTime) {
   coherence_.know({7, 2}, kB, 21);
   coherence_.opened(file, kA, 11, false, false);
   EXPECT_THAT(b_->said, IsEmpty());
-  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::read);
+  EXPECT_TRUE(coherence_.opens(file, kB).read_elsewhere);
   coherence_.opened(file, kA, 11, false, true);
   EXPECT_THAT(b_->said, ElementsAre("attributes 21"));
 }
@@ -132,7 +133,7 @@ TEST_F(TwoMounts, AMountThatForgetsAFileItWroteLeavesNoWriterBehind) {
   coherence_.know({7, 2}, kB, 21);
   coherence_.opened(file, kA, 11, true, true);
   coherence_.unknow(file, kA, 11);
-  EXPECT_EQ(coherence_.elsewhere(file, kB), Coherence::Elsewhere::closed);
+  EXPECT_FALSE(coherence_.opens(file, kB).written_elsewhere);
 }
 
 TEST_F(TwoMounts, AMountThatHasLeftIsToldNothing) {
@@ -187,6 +188,60 @@ TEST(Notifier, AKernelThatIsBusyHoldsUpNoOther) {
   notifier.drop({{other, 1, "x"}});
   EXPECT_THAT(other->said, ElementsAre("name 1/x"));
   busy->free.set_value();
+}
+
+struct stat of_size(off_t size) {
+  struct stat attributes{};
+  attributes.st_size = size;
+  return attributes;
+}
+
+TEST_F(TwoMounts, AChangePastTheShareIsToldToAll) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.hand_out(file, kA, of_size(1));
+  coherence_.attributes_changed_past({7, 2}, stamp_of(of_size(2)));
+  EXPECT_THAT(a_->said, ElementsAre("attributes 11"));
+  EXPECT_THAT(b_->said, ElementsAre("attributes 21"));
+  coherence_.name_changed_past({7, 1}, "name");
+  EXPECT_THAT(a_->said, ElementsAre("attributes 11", "attributes 10", "name 10/name"));
+}
+
+TEST_F(TwoMounts, AnEventOfWhatKernelsHaveSeenAlreadyIsToldToNobody) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.hand_out(file, kA, of_size(1));
+  coherence_.attributes_changed_past({7, 2}, stamp_of(of_size(1)));
+  EXPECT_THAT(a_->said, IsEmpty());
+}
+
+TEST_F(TwoMounts, AMountThatSeesAChangePastTheShareFirstTellsTheOther) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.hand_out(file, kA, of_size(1));
+  coherence_.hand_out(file, kB, of_size(2));
+  EXPECT_THAT(a_->said, ElementsAre("attributes 11"));
+  EXPECT_THAT(b_->said, IsEmpty());
+}
+
+TEST_F(TwoMounts, WhatTheShareChangedItselfIsNoNewsToTheOther) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.hand_out(file, kB, of_size(1));
+  coherence_.attributes_changed(file, kA);
+  coherence_.hand_out(file, kA, of_size(2));
+  EXPECT_THAT(b_->said, ElementsAre("attributes 21"));
+}
+
+TEST_F(TwoMounts, AFileIsUnheardOnlyWhileSomebodyWritesIt) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  EXPECT_FALSE(coherence_.stop_hearing({7, 2}));
+  coherence_.opened(file, kA, 11, true, true);
+  coherence_.opened(file, kB, 21, true, true);
+  EXPECT_TRUE(coherence_.stop_hearing({7, 2}));
+  EXPECT_FALSE(coherence_.stop_hearing({7, 2}));
+  EXPECT_FALSE(coherence_.closed(file, kA, 11, true));
+  EXPECT_TRUE(coherence_.closed(file, kB, 21, true));
 }
 
 }  // namespace

@@ -1,0 +1,266 @@
+#include "fuse/backing_watch.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "fuse/stamp.hpp"
+
+namespace berth::fuse {
+namespace {
+
+constexpr std::string_view kRegion = "share-watch";
+
+constexpr std::uint64_t kNames = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO;
+constexpr std::uint64_t kWrites = FAN_MODIFY | FAN_CLOSE_WRITE;
+constexpr std::uint64_t kAll = kNames | FAN_ATTRIB | kWrites | FAN_EVENT_ON_CHILD | FAN_ONDIR;
+
+// The share's own operations are events too: none of them wakes the reader sooner than this after it has read.
+constexpr int kPauseMilliseconds = 20;
+
+// File systems that nobody but this machine's kernel changes. Of others it would not hear all.
+bool reports_all_changes(int directory, FileSystemId& id) {
+  struct statfs about{};
+  if (fstatfs(directory, &about) != 0) return false;
+  std::memcpy(id.data(), &about.f_fsid, sizeof(id));
+  constexpr long kXfs = 0x58465342;
+  constexpr long kBcachefs = static_cast<long>(0xca451a4e);
+  constexpr long kZfs = 0x2fc12fc1;
+  switch (static_cast<long>(about.f_type)) {
+    case EXT4_SUPER_MAGIC:  // ext2 and ext3 too
+    case BTRFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+    case F2FS_SUPER_MAGIC:
+    case kXfs:
+    case kBcachefs:
+    case kZfs: return true;
+    default: return false;
+  }
+}
+
+bool is_fanotify(int fd) {
+  std::ifstream about(fmt::format("/proc/self/fdinfo/{}", fd));
+  for (std::string line; std::getline(about, line);) {
+    if (line.starts_with("fanotify ")) return true;
+  }
+  return false;
+}
+
+std::string path_of(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
+
+}  // namespace
+
+// In Survival. Zero: none.
+struct BackingWatch::Memory {
+  std::int32_t group;  // + 1
+  std::array<std::int32_t, 32> threads;
+};
+
+BackingWatch::~BackingWatch() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+  }
+  if (!reader_.joinable()) return;
+  eventfd_write(wake_.get(), 1);
+  reader_.join();
+  survival_.forget(group_.get());
+  survival_.remove_region(kRegion);
+}
+
+Result<> BackingWatch::start() {
+  auto bytes = survival_.region(kRegion, sizeof(Memory));
+  if (!bytes) return fail(bytes.error());
+  memory_ = reinterpret_cast<Memory*>(bytes->data());
+  former_threads_.insert(memory_->threads.begin(), memory_->threads.end());
+  former_threads_.erase(0);
+  memory_->threads.fill(0);
+  adopted_ = memory_->group > 0 && adopt(memory_->group - 1);
+  if (!adopted_) {
+    constexpr unsigned kGroup = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
+                                FAN_REPORT_DFID_NAME_TARGET | FAN_REPORT_TID;
+    memory_->group = 0;
+    group_.reset(fanotify_init(kGroup, O_RDONLY | O_CLOEXEC));
+    if (!group_) return fail(Code::unavailable, "fanotify_init: {}", std::strerror(errno));
+    memory_->group = group_.get() + 1;  // first: what is kept has a name
+    survival_.keep(group_.get());
+  }
+  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return fail_errno(errno, "eventfd");
+  reader_ = std::thread([this] { run(); });
+  return {};
+}
+
+bool BackingWatch::adopt(int group) {
+  if (!survival_.survived(group) || !is_fanotify(group)) return false;
+  group_.reset(group);
+  return true;
+}
+
+void BackingWatch::pass_over_thread() {
+  const std::scoped_lock lock(mutex_);
+  own_threads_.insert(gettid());
+  if (memory_ == nullptr) return;
+  const auto free = std::ranges::find(memory_->threads, 0);
+  if (free != memory_->threads.end()) *free = gettid();
+}
+
+bool BackingWatch::own(pid_t thread) {
+  const std::scoped_lock lock(mutex_);
+  return own_threads_.contains(thread) || former_threads_.contains(thread);
+}
+
+// Under the lock. Null where not all of its changes are reported.
+BackingWatch::FileSystem* BackingWatch::file_system(std::uint64_t device, int directory) {
+  if (const auto found = file_systems_.find(device); found != file_systems_.end()) return &found->second;
+  FileSystem fresh;
+  if (!reports_all_changes(directory, fresh.id)) return nullptr;
+  fresh.directory.reset(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return fresh.directory ? &file_systems_.emplace(device, std::move(fresh)).first->second : nullptr;
+}
+
+// Under the lock.
+bool BackingWatch::note(Node& node, const InodeKey& key, FileSystem& of) {
+  if (watched_[key]++ == 0) ++of.watched;
+  node.set_watched();
+  return true;
+}
+
+bool BackingWatch::watch(Node& node, const InodeKey& key, int directory) {
+  if (!group_) return false;
+  const std::scoped_lock lock(mutex_);
+  if (node.watched()) return true;
+  if (watched_.size() >= kDirectoriesMax) return false;
+  FileSystem* of = file_system(key.device, directory);
+  if (of == nullptr) return false;
+  if (fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_ONLYDIR, kAll, directory, ".") != 0) return false;
+  return note(node, key, *of);
+}
+
+bool BackingWatch::watched_before(Node& node, const InodeKey& key, int directory) {
+  if (!adopted_) return false;
+  const std::scoped_lock lock(mutex_);
+  if (node.watched()) return true;
+  FileSystem* of = file_system(key.device, directory);
+  return of != nullptr && note(node, key, *of);
+}
+
+void BackingWatch::unwatch(const InodeKey& key, const FileHandle& handle) {
+  const std::scoped_lock lock(mutex_);
+  unwanted_.push_back({key, handle});
+  if (unwanted_.size() == 1) eventfd_write(wake_.get(), 1);
+}
+
+void BackingWatch::remove_unwanted() {
+  std::vector<Unwanted> unwanted;
+  {
+    const std::scoped_lock lock(mutex_);
+    unwanted.swap(unwanted_);
+  }
+  for (const Unwanted& one : unwanted) release(one.key, one.handle);
+}
+
+void BackingWatch::release(const InodeKey& key, const FileHandle& handle) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = watched_.find(key);
+  if (found == watched_.end() || --found->second > 0) return;
+  watched_.erase(found);
+  const auto of = file_systems_.find(key.device);
+  if (of == file_systems_.end()) return;
+  // A directory that is gone has taken its mark along.
+  if (const UniqueFd fd = open_by_handle(of->second.directory.get(), handle, O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+    fanotify_mark(group_.get(), FAN_MARK_REMOVE, kAll, fd.get(), ".");
+  }
+  if (--of->second.watched == 0) file_systems_.erase(of);  // else it could never be unmounted
+}
+
+void BackingWatch::heed(Node& node, int file) {
+  fanotify_mark(group_.get(), FAN_MARK_REMOVE | FAN_MARK_IGNORE_SURV, kWrites, AT_FDCWD, path_of(file).c_str());
+  node.set_unheard(false);
+}
+
+void BackingWatch::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
+  std::vector<std::byte> buffer(65536);
+  while (true) {
+    std::array<struct pollfd, 2> sources{{{wake_.get(), POLLIN, 0}, {group_.get(), POLLIN, 0}}};
+    poll(sources.data(), sources.size(), -1);
+    eventfd_t ignored = 0;
+    eventfd_read(wake_.get(), &ignored);
+    {
+      const std::scoped_lock lock(mutex_);
+      if (stopping_) return;
+    }
+    remove_unwanted();
+    while (read_events(buffer)) {
+    }
+    forget_former_threads();
+    poll(sources.data(), 1, kPauseMilliseconds);
+  }
+}
+
+// Their numbers may become other threads'.
+void BackingWatch::forget_former_threads() {
+  const std::scoped_lock lock(mutex_);
+  former_threads_.clear();
+}
+
+// False where there are no more.
+bool BackingWatch::read_events(std::span<std::byte> buffer) {
+  const ssize_t size = read(group_.get(), buffer.data(), buffer.size());
+  if (size <= 0) return false;
+  each_backing_event(buffer.first(static_cast<std::size_t>(size)), [this](const BackingEvent& event) { handle(event); });
+  return true;
+}
+
+std::optional<BackingWatch::Seen> BackingWatch::look(const FileSystemId& id, const FileHandle& handle) {
+  Seen seen;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto of = std::ranges::find_if(file_systems_, [&](const auto& known) { return known.second.id == id; });
+    if (of == file_systems_.end()) return std::nullopt;
+    seen.fd = open_by_handle(of->second.directory.get(), handle, O_PATH | O_CLOEXEC);
+  }
+  if (!seen.fd || fstatat(seen.fd.get(), "", &seen.attributes, AT_EMPTY_PATH) != 0) return std::nullopt;
+  return seen;
+}
+
+void BackingWatch::handle(const BackingEvent& event) {
+  if (own(event.thread) || !event.directory) return;
+  const bool itself = event.name.empty() || event.name == ".";
+  if ((event.mask & kNames) != 0 && !itself) {
+    if (const auto directory = look(event.file_system, *event.directory))
+      coherence_.name_changed_past(directory->key(), event.name);
+  }
+  const FileHandle& inode = event.inode ? *event.inode : *event.directory;
+  if (const auto seen = look(event.file_system, inode)) inode_changed(event, *seen);
+}
+
+void BackingWatch::inode_changed(const BackingEvent& event, const Seen& seen) {
+  if ((event.mask & (FAN_DELETE | FAN_MOVED_FROM)) != 0) coherence_.left_view(seen.key());
+  // The first write through passthrough, or one past the share to a file that is open in it: from now on this file's kernels ask.
+  if ((event.mask & FAN_MODIFY) != 0 && S_ISREG(seen.attributes.st_mode) && coherence_.stop_hearing(seen.key())) {
+    fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_IGNORE_SURV | FAN_MARK_EVICTABLE, kWrites, AT_FDCWD,
+                  path_of(seen.fd.get()).c_str());
+  }
+  coherence_.attributes_changed_past(seen.key(), stamp_of(seen.attributes));
+  if ((event.mask & FAN_ATTRIB) != 0 && S_ISDIR(seen.attributes.st_mode)) coherence_.access_changed_past(seen.key());
+}
+
+}  // namespace berth::fuse
