@@ -319,7 +319,7 @@ def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task
     point = access_point(cluster, file_system)["AccessPointId"]
     volumes = [{"name": "data", "efsVolumeConfiguration": volume(file_system)[0]}, {"name": "point", "efsVolumeConfiguration": volume(file_system, point)[0]}]
     container = {"mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}, {"sourceVolume": "point", "containerPath": "/data/inner", "readOnly": True}]}
-    definition = cluster.define("starting", ["sh", "-c", "trap 'exit 0' TERM; ls /data/inner && touch /data/$HOSTNAME || exit 9; while :; do sleep 0.1; done"],
+    definition = cluster.define("starting", ["sh", "-c", "trap 'exit 0' TERM; ls /data/inner && touch /data/$HOSTNAME || exit 9; echo ready; while :; do sleep 0.1; done"],
                                 container=container, volumes=volumes)
     tasks = []
     for _ in range(8):
@@ -331,6 +331,7 @@ def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task
         if found["lastStatus"] == "STOPPED":  # its preparation was cut off, and that is what it says
             assert "Berth was" in found["stoppedReason"], found["stoppedReason"]
         else:
+            wait_until(lambda: "ready" in own_berth.logs(task))  # before that its shell would not hear of the stop
             cluster.ecs.stop_task(cluster="starting", task=task)
             assert cluster.stopped(task)["containers"][0]["exitCode"] == 0
     wait_until(lambda: not own_berth.status()["mounts"])
