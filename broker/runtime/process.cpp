@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,43 +19,39 @@ namespace {
 
 constexpr std::size_t kOutputBytesMax = 64 * 1024;
 
-// The daemon blocks and ignores signals that a program must get.
-class SpawnAttributes {
- public:
-  SpawnAttributes() {
-    posix_spawnattr_init(&value_);
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
-    posix_spawnattr_setsigdefault(&value_, &all);
-    posix_spawnattr_setsigmask(&value_, &none);
-    posix_spawnattr_setflags(&value_, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  }
-  ~SpawnAttributes() { posix_spawnattr_destroy(&value_); }
-  SpawnAttributes(const SpawnAttributes&) = delete;
-  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
-  const posix_spawnattr_t* get() const { return &value_; }
-
- private:
-  posix_spawnattr_t value_;
-};
+// What a child of vfork() runs in its parent's memory: system calls only. The daemon blocks and ignores signals that a program
+// must get. A program dies with the daemon: one that went on would work against what the next daemon starts, which begins
+// anew whatever was under way.
+[[noreturn]] void be_the_program(pid_t daemon, char* const* arguments, char* const* environment, int output, int error,
+                                 int& failure) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != daemon) ::_exit(127);
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int input = ::open("/dev/null", O_RDONLY);
+  const bool connected =
+      input >= 0 && ::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 && ::dup2(error, STDERR_FILENO) >= 0;
+  if (input > STDERR_FILENO) ::close(input);
+  if (connected) ::execvpe(arguments[0], arguments, environment);
+  failure = errno;
+  ::_exit(127);
+}
 
 Result<pid_t> spawn(const Command& command, int output, int error) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, output, 1);
-  posix_spawn_file_actions_adddup2(&actions, error, 2);
   std::vector<char*> arguments;
   for (const std::string& argument : command.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   char* environment[] = {path, nullptr};
-  const SpawnAttributes attributes;
-  pid_t pid = -1;
-  const int error_number = posix_spawnp(&pid, arguments[0], &actions, attributes.get(), arguments.data(), environment);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error_number != 0) return fail_errno(error_number, "start `" + command.arguments[0] + "`");
+  const pid_t daemon = ::getpid();
+  int failure = 0;
+  const pid_t pid = ::vfork();  // fork() would copy the page tables, posix_spawn() sets no PR_SET_PDEATHSIG
+  if (pid == 0) be_the_program(daemon, arguments.data(), environment, output, error, failure);
+  if (pid < 0) failure = errno;
+  if (pid > 0 && failure != 0) ::waitpid(pid, nullptr, 0);
+  if (failure != 0) return fail_errno(failure, "start `" + command.arguments[0] + "`");
   return pid;
 }
 
