@@ -34,13 +34,13 @@ using UserTest = InDirectory;
 using FilesTest = InDirectory;
 
 MountEntry v1_mount(const std::string& path, const std::string& controllers) {
-  return {"/", path, "cgroup", "rw", controllers, false};
+  return {"/", path, "cgroup", "none", "rw", controllers, false};
 }
 
 TEST_F(CgroupsTest, AHybridHostIsUsedByItsControllers) {
   const auto cgroups = Cgroups::find({v1_mount(directory_ + "/cpu,cpuacct", "rw,cpu,cpuacct"),
                                       v1_mount(directory_ + "/memory", "rw,memory"),
-                                      {"/", directory_ + "/unified", "cgroup2", "rw", "rw", false}},
+                                      {"/", directory_ + "/unified", "cgroup2", "none", "rw", "rw", false}},
                                      "berth-1");
   ASSERT_TRUE(cgroups);
   EXPECT_EQ(cgroups->version(), Cgroups::Version::v1);
@@ -50,7 +50,7 @@ TEST_F(CgroupsTest, AHybridHostIsUsedByItsControllers) {
 }
 
 TEST_F(CgroupsTest, AUnifiedHostIsUsedByItsOnlyTree) {
-  const auto cgroups = Cgroups::find({{"/", directory_, "cgroup2", "rw", "rw,nsdelegate", false}}, "berth-1");
+  const auto cgroups = Cgroups::find({{"/", directory_, "cgroup2", "none", "rw", "rw,nsdelegate", false}}, "berth-1");
   ASSERT_TRUE(cgroups);
   EXPECT_EQ(cgroups->version(), Cgroups::Version::v2);
   EXPECT_EQ(cgroups->directory("memory", TaskId("t")), directory_ + "/berth-1/t");
@@ -67,7 +67,7 @@ TEST_F(CgroupsTest, LimitsOfATaskAreWrittenInVersion2) {
   }
   const std::string group = directory_ + "/berth-1/t";
   for (const char* file : {"/cpu.max", "/memory.max"}) ASSERT_TRUE(write_file(group + file, ""));
-  const auto cgroups = Cgroups::find({{"/", directory_, "cgroup2", "rw", "rw", false}}, "berth-1");
+  const auto cgroups = Cgroups::find({{"/", directory_, "cgroup2", "none", "rw", "rw", false}}, "berth-1");
   ASSERT_TRUE(cgroups->create(TaskId("t"), 512, 256));
   EXPECT_EQ(read_file(group + "/cpu.max").value(), "50000 100000");
   EXPECT_EQ(read_file(group + "/memory.max").value(), "268435456");
@@ -76,7 +76,7 @@ TEST_F(CgroupsTest, LimitsOfATaskAreWrittenInVersion2) {
 TEST_F(CgroupsTest, MemoryKillsAreCountedInBothVersions) {
   ASSERT_TRUE(make_directories(directory_ + "/berth-1/t/app"));
   ASSERT_TRUE(write_file(directory_ + "/berth-1/t/app/memory.events", "low 0\nhigh 0\nmax 9\noom 2\noom_kill 3\n"));
-  const auto unified = Cgroups::find({{"/", directory_, "cgroup2", "rw", "rw", false}}, "berth-1");
+  const auto unified = Cgroups::find({{"/", directory_, "cgroup2", "none", "rw", "rw", false}}, "berth-1");
   EXPECT_EQ(unified->memory_kills(TaskId("t"), "app"), 3u);
   ASSERT_TRUE(write_file(directory_ + "/berth-1/t/app/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"));
   const auto split = Cgroups::find({v1_mount(directory_, "rw,memory,cpu")}, "berth-1");
@@ -97,11 +97,11 @@ TEST(MountTable, IsReadWithItsEscapesAndOptionalFields) {
 }
 
 TEST(MountPlan, ShowsProgramsAndHidesTheRest) {
-  const MountPlan plan = plan_mounts({{"/", "/", "ext4", "rw", "rw", false},
-                                      {"/", "/usr", "ext4", "ro", "ro", false},
-                                      {"/", "/usr/secret", "tmpfs", "ro", "ro", false},
-                                      {"/", "/srv/data", "ext4", "rw", "rw", false},
-                                      {"/", "/work", "fuse.sshfs", "rw", "rw", false}});
+  const MountPlan plan = plan_mounts({{"/", "/", "ext4", "disk", "rw", "rw", false},
+                                      {"/", "/usr", "ext4", "disk", "ro", "ro", false},
+                                      {"/", "/usr/secret", "tmpfs", "none", "ro", "ro", false},
+                                      {"/", "/srv/data", "ext4", "disk", "rw", "rw", false},
+                                      {"/", "/work", "fuse.sshfs", "none", "rw", "rw", false}});
   EXPECT_THAT(plan.bind, ElementsAre("/usr"));
   EXPECT_THAT(plan.hide, ElementsAre("/usr/secret", "/srv/data", "/work"));
 }

@@ -1,11 +1,14 @@
 // Log lines, launch records, task records, the pool.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <future>
 
 #include "broker/runtime/bundle.hpp"
@@ -209,6 +212,33 @@ TEST(RunProgram, KillsWhatTakesTooLong) {
 TEST(HostsFile, NamesTheTask) {
   EXPECT_EQ(hosts_file("ip-10-0-1-5", "10.0.1.5"), "127.0.0.1 localhost\n10.0.1.5 ip-10-0-1-5\n");
   EXPECT_EQ(hosts_file("x", ""), "127.0.0.1 localhost\n");
+}
+
+// One that went on would work against what the next daemon starts.
+TEST(RunProgram, DiesWithTheDaemon) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  const pid_t daemon = ::fork();
+  if (daemon == 0) {
+    (void)run_program({.arguments = {"sh", "-c", "echo begun; exec sleep 1000"}, .standard_output = writer.get()});
+    ::_exit(0);
+  }
+  writer.reset();
+  char text[16];
+  ASSERT_EQ(::read(reader.get(), text, sizeof(text)), 6);
+  ::kill(daemon, SIGKILL);
+  ::waitpid(daemon, nullptr, 0);
+  pollfd entry{reader.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&entry, 1, 10'000), 1);
+  EXPECT_EQ(::read(reader.get(), text, sizeof(text)), 0);  // nobody has the other end any more
+}
+
+TEST(RunProgram, NamesTheProgramThatIsNotThere) {
+  const auto finished = run_program({.arguments = {"/nonexistent/program"}});
+  ASSERT_FALSE(finished);
+  EXPECT_THAT(finished.error().message, HasSubstr("/nonexistent/program"));
 }
 
 }  // namespace
