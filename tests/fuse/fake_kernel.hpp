@@ -39,7 +39,7 @@ struct Reply {
 
 class FakeKernel {
  public:
-  FakeKernel(Survival& survival, std::string backing) : common_(survival, 16, 1.0), backing_(std::move(backing)) {
+  FakeKernel(Survival& survival, std::string backing) : common_(survival, 16, Share::Options{}), backing_(std::move(backing)) {
     static_cast<void>(common_.journal.open());
   }
   ~FakeKernel() {
