@@ -20,13 +20,26 @@ class Linger {
   void slept(TimePoint now) { asleep_since_.store(now.time_since_epoch().count(), std::memory_order_relaxed); }
   // A request came to a worker that slept.
   void woken(TimePoint now, Duration longest);
-  Duration window() const { return Duration(window_.load(std::memory_order_relaxed)); }
+  // The worker gave its processor away for a moment, which lasted from then until now: where others want it, too, that is
+  // long, and requests wait meanwhile. So it is not done again for a while, the longer the more often it was so.
+  void gave_way(TimePoint then, TimePoint now);
+  // How long to look on from now.
+  Duration window(TimePoint now) const {
+    return now < crowded_until() ? Duration(0) : Duration(window_.load(std::memory_order_relaxed));
+  }
 
  private:
   static constexpr Duration kFirst = std::chrono::microseconds(10);
+  static constexpr Duration kCrowded = std::chrono::microseconds(200);
+  static constexpr Duration kPauseFirst = std::chrono::milliseconds(50);
+  static constexpr Duration kPauseLast = std::chrono::seconds(2);
+
+  TimePoint crowded_until() const { return TimePoint(Duration(crowded_until_.load(std::memory_order_relaxed))); }
 
   std::atomic<Duration::rep> window_ = 0;
   std::atomic<TimePoint::rep> asleep_since_ = 0;
+  std::atomic<TimePoint::rep> crowded_until_ = 0;
+  std::atomic<Duration::rep> pause_ = 0;
 };
 
 }  // namespace berth::fuse

@@ -130,13 +130,17 @@ std::optional<std::uint64_t> Reactor::look(int milliseconds) {
 
 // For the moment that is worth it.
 std::optional<std::uint64_t> Reactor::look_on() {
-  const auto window = linger_.window();
+  auto now = Clock::now();
+  const auto begun = now;
+  const auto window = linger_.window(begun);
   if (window.count() == 0) return std::nullopt;
-  const auto begun = Clock::now();
   do {
     if (auto event = look(0)) return event;
+    const auto before = Clock::now();
     sched_yield();  // whoever is to send the next one may be waiting for this processor
-  } while (Clock::now() - begun < window);
+    now = Clock::now();
+    linger_.gave_way(before, now);
+  } while (now - begun < window);
   return std::nullopt;
 }
 

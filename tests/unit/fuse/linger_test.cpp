@@ -19,24 +19,35 @@ class Lingers : public testing::Test {
   Linger linger_;
 };
 
-TEST_F(Lingers, NotAtFirst) { EXPECT_EQ(linger_.window(), microseconds(0)); }
+TEST_F(Lingers, NotAtFirst) { EXPECT_EQ(linger_.window(now_), microseconds(0)); }
 
 TEST_F(Lingers, LongerEachTimeTheNextRequestCameSoon) {
   next_request_after(microseconds(5));
-  EXPECT_EQ(linger_.window(), microseconds(10));
+  EXPECT_EQ(linger_.window(now_), microseconds(10));
   next_request_after(microseconds(15));
-  EXPECT_EQ(linger_.window(), microseconds(20));
+  EXPECT_EQ(linger_.window(now_), microseconds(20));
 }
 
 TEST_F(Lingers, NeverLongerThanItMay) {
   for (int i = 0; i < 10; ++i) next_request_after(microseconds(5));
-  EXPECT_EQ(linger_.window(), microseconds(50));
+  EXPECT_EQ(linger_.window(now_), microseconds(50));
 }
 
 TEST_F(Lingers, NoMoreOnceARequestIsLong) {
   for (int i = 0; i < 10; ++i) next_request_after(microseconds(5));
   next_request_after(microseconds(51));
-  EXPECT_EQ(linger_.window(), microseconds(0));
+  EXPECT_EQ(linger_.window(now_), microseconds(0));
+}
+
+TEST_F(Lingers, NotWhereGivingWayTakesLongAndThenForLongerEachTime) {
+  for (int i = 0; i < 10; ++i) next_request_after(microseconds(5));
+  for (const int pause : {50, 100, 200}) {
+    linger_.gave_way(now_ - std::chrono::milliseconds(3), now_);
+    now_ += std::chrono::milliseconds(pause - 1);
+    EXPECT_EQ(linger_.window(now_), microseconds(0)) << pause;
+    now_ += std::chrono::milliseconds(2);
+    EXPECT_EQ(linger_.window(now_), microseconds(50)) << pause;
+  }
 }
 
 }  // namespace
