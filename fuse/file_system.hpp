@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "fuse/inode_table.hpp"
 #include "fuse/journal.hpp"
 #include "fuse/layout.hpp"
+#include "fuse/listings.hpp"
 #include "fuse/lock_table.hpp"
 #include "fuse/open_files.hpp"
 
@@ -116,6 +118,14 @@ class FileSystem {
   };
   Answer<> read_directory(Handle handle, off_t offset, const std::function<bool(const Name&)>& entry);
 
+  // What the kernel may do with the list of a directory that is opened, entries remembered for so long: keep it for the next
+  // time, and use the one it has.
+  struct ListingUse {
+    bool keep = false;
+    bool current = false;
+  };
+  ListingUse listing_use(Handle handle, Listings::Duration remembered);
+
   // The descriptor of an open file; `write` asks for the right too. Valid until close(handle).
   Answer<int> descriptor(Handle handle, bool write);
 
@@ -143,6 +153,7 @@ class FileSystem {
 
  private:
   Answer<> may_write() const;
+  bool times_are_fine(int directory, dev_t device);
   InodeKey opened_key(Handle handle) const;
   bool was_carried_out(const JournalRecord& record);
   bool was_renamed(const JournalRecord& record, const KnownInode& now);
@@ -189,6 +200,10 @@ class FileSystem {
   Coherence& coherence_;
   LockTable& locks_;
   Journal& journal_;
+  Listings listings_;
+  // Of the device that was asked about last: whether each of a directory's changes has a time of its own.
+  std::atomic<dev_t> times_device_ = 0;
+  std::atomic<bool> times_fine_ = false;
   UniqueFd descriptors_;  // /proc/self/fd: the way from an O_PATH descriptor to calls that want a path
 };
 

@@ -131,6 +131,8 @@ class Mount {
   // How long the kernel may remember, in seconds.
   double timeout(Trust trust) const;
   double name_timeout(Trust trust) const;
+  // Whether the kernel is one whose lists can be told to be old (Listings): 6.16 is more than new enough.
+  bool lists_may_be_kept() const { return cache_->drops_all_names(); }
   // Who may search a directory has changed through this mount.
   void access_changed();
   bool passthrough() const { return passthrough_; }

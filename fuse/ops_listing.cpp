@@ -14,6 +14,11 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   const auto handle = mount.files().open_directory(caller_of(req), ino, intent);
   if (!handle) return reply_errno(req, handle.error());
   info->fh = *handle;
+  if (mount.lists_may_be_kept()) {
+    const auto use = mount.files().listing_use(*handle, std::chrono::duration<double>(mount.timeout(Trust::brief)));
+    info->cache_readdir = use.keep ? 1 : 0;
+    info->keep_cache = use.current ? 1 : 0;
+  }
   mount.answering();
   if (fuse_reply_open(req, info) != 0) mount.files().close(*handle);
 }

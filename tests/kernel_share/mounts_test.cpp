@@ -1,14 +1,22 @@
 // Several mounts of one file system, and a mount's end.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
+#include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -87,6 +95,102 @@ TEST_F(TwoMounts, WhatOneHadCachedAloneIsRevokedWhenTheOtherComes) {
   EXPECT_EQ(shell("mv " + b_ + "/deep/er " + b_ + "/moved"), 0);
   EXPECT_FALSE(exists(a_ + "/deep/er"));
   EXPECT_EQ(size_of(a_ + "/moved/f"), 2);
+}
+
+std::set<std::string> rest_of(DIR* directory) {
+  std::set<std::string> names;
+  while (const dirent* entry = readdir(directory)) names.insert(entry->d_name);
+  return names;
+}
+
+std::set<std::string> names_in(const std::string& path) {
+  DIR* directory = opendir(path.c_str());
+  if (directory == nullptr) return {};
+  auto names = rest_of(directory);
+  closedir(directory);
+  return names;
+}
+
+// Whether the kernel keeps lists, which the share allows it where it can tell when they are old.
+bool lists_are_kept(const std::string& backing) {
+  struct utsname kernel{};
+  unsigned major = 0;
+  unsigned minor = 0;
+  struct statx known{};
+  struct statfs kind{};
+  return uname(&kernel) == 0 && sscanf(kernel.release, "%u.%u", &major, &minor) == 2 &&
+         (major > 6 || (major == 6 && minor >= 16)) && statfs(backing.c_str(), &kind) == 0 &&
+         (kind.f_type == 0xEF53 || kind.f_type == 0x01021994) && statx(AT_FDCWD, backing.c_str(), 0, STATX_BTIME, &known) == 0 &&
+         (known.stx_mask & STATX_BTIME) != 0;
+}
+
+// The kernel keeps lists of directories; each of these was in one of them.
+TEST_F(TwoMounts, AListNeverShowsWhatWasBeforeAnothersChange) {
+  ASSERT_EQ(mkdir((a_ + "/d").c_str(), 0755), 0);
+  std::set<std::string> there{".", "..", "last"};
+  ASSERT_EQ(shell("touch " + a_ + "/d/last"), 0);
+  DIR* open = opendir((b_ + "/d").c_str());
+  ASSERT_NE(open, nullptr);
+  for (int i = 0; i < 200; ++i) {
+    // Twice: the second one may come from the kernel's own.
+    EXPECT_EQ(names_in(b_ + "/d"), there);
+    EXPECT_EQ(names_in(b_ + "/d"), there);
+    const std::string name = "n" + std::to_string(i);
+    switch (i % 4) {
+      case 0: EXPECT_EQ(mknod((a_ + "/d/" + name).c_str(), S_IFREG | 0644, 0), 0); break;
+      case 1: EXPECT_EQ(mkdir((a_ + "/d/" + name).c_str(), 0755), 0); break;
+      case 2: {
+        const std::string before = "n" + std::to_string(i - 2);
+        EXPECT_EQ(rename((a_ + "/d/" + before).c_str(), (a_ + "/d/" + name).c_str()), 0);
+        there.erase(before);
+        break;
+      }
+      default: {
+        const std::string before = "n" + std::to_string(i - 2);
+        EXPECT_EQ(rmdir((b_ + "/d/" + before).c_str()), 0);
+        there.erase(before);
+        EXPECT_EQ(names_in(a_ + "/d"), there);
+        EXPECT_EQ(mknod((b_ + "/d/" + name).c_str(), S_IFREG | 0644, 0), 0);
+      }
+    }
+    there.insert(name);
+    rewinddir(open);
+    EXPECT_EQ(rest_of(open), there);
+    EXPECT_EQ(names_in(a_ + "/d"), there);
+  }
+  closedir(open);
+}
+
+TEST_F(TwoMounts, ListsThatAreReadWhileTheOtherChangesNamesDoNotStay) {
+  ASSERT_EQ(shell("mkdir " + a_ + "/d && cd " + a_ + "/d && touch $(seq 300)"), 0);
+  std::atomic<bool> enough = false;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!enough) names_in(b_ + "/d");
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = "x" + std::to_string(i);
+    EXPECT_EQ(mknod((a_ + "/d/" + name).c_str(), S_IFREG | 0644, 0), 0);
+    EXPECT_TRUE(names_in(b_ + "/d").contains(name)) << name;
+    EXPECT_EQ(unlink((a_ + "/d/" + name).c_str()), 0);
+    EXPECT_FALSE(names_in(b_ + "/d").contains(name)) << name;
+  }
+  enough = true;
+}
+
+TEST_F(TwoMounts, AListThatNobodyHasChangedIsNotReadAgain) {
+  ASSERT_EQ(shell("mkdir " + a_ + "/d && cd " + a_ + "/d && touch $(seq 100)"), 0);
+  ASSERT_EQ(names_in(b_ + "/d").size(), 102U);  // sets the access time, too
+  // Past the share, and so that the directory's times don't tell either.
+  struct stat before{};
+  ASSERT_EQ(stat((backing_ + "/d").c_str(), &before), 0);
+  ASSERT_EQ(rename((backing_ + "/d/7").c_str(), (backing_ + "/d/other").c_str()), 0);
+  const std::array<timespec, 2> times{timespec{before.st_atim.tv_sec + 3600, 0}, before.st_mtim};
+  ASSERT_EQ(utimensat(AT_FDCWD, (backing_ + "/d").c_str(), times.data(), 0), 0);
+  BERTH_NEEDS(lists_are_kept(backing_), "a kernel with epochs (6.16) and times that tell changes apart");
+  EXPECT_TRUE(names_in(b_ + "/d").contains("7"));
 }
 
 TEST_F(TwoMounts, AnOpenDescriptorReadsWhatTheOtherWrites) {
