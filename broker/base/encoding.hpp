@@ -1,4 +1,4 @@
-// Encodings of bytes as text: hex, base64 (RFC 4648) and percent-encoding (RFC 3986).
+// Encodings of bytes as text: hex, base64 (RFC 4648), percent-encoding (RFC 3986), and that of the kernel's mount tables.
 #pragma once
 
 #include <optional>
@@ -18,6 +18,10 @@ std::optional<std::string> base64_decode(std::string_view text);
 std::string percent_encode(std::string_view text, bool keep_slash = false);
 // `+` becomes a space where plus_is_space (forms). nullopt for a broken escape.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+
+// Of a field of /proc/<pid>/mounts or mountinfo, where space, tab, line break and backslash are \ooo (proc(5)). What is no such
+// escape stays.
+std::string mount_field_decode(std::string_view text);
 
 // Well-formed as Unicode's table 3-7 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool is_utf8(std::string_view text);

@@ -28,20 +28,6 @@ Result<UniqueFd> copy_descriptor(int pid, int descriptor) {
   return copy;
 }
 
-// mountinfo writes blanks and backslashes as \040 and so on.
-std::string unescaped(const std::string& text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
 }  // namespace
 
 Result<TakenMount> take_mount(const std::string& state_directory, const std::string& what,
@@ -99,7 +85,8 @@ Result<std::vector<PlacedMount>> placed_mounts() {
     for (int i = 0; i < 5 && words >> word; ++i) directory = word;
     while (words >> word && word != "-") {
     }
-    if (words >> type >> source && type == "fuse.berth") mounts.push_back({unescaped(source), unescaped(directory)});
+    if (words >> type >> source && type == "fuse.berth")
+      mounts.push_back({mount_field_decode(source), mount_field_decode(directory)});
   }
   return mounts;
 }

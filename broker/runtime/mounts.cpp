@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "broker/base/encoding.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "broker/runtime/files.hpp"
 
@@ -14,20 +15,6 @@ namespace berth::runtime {
 namespace {
 
 constexpr long kNsfsMagic = 0x6e736673;  // linux/magic.h
-
-// mountinfo writes blanks and backslashes as \040 and so on.
-std::string unescaped(const std::string& text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -41,9 +28,9 @@ std::vector<MountEntry> parse_mount_table(std::string_view mountinfo) {
     if (!(fields >> id >> parent >> device >> entry.root >> entry.mount_point >> entry.options)) continue;
     while (fields >> field && field != "-") entry.shared = entry.shared || field.starts_with("shared:");
     fields >> entry.type >> entry.source >> entry.super_options;
-    entry.root = unescaped(entry.root);
-    entry.mount_point = unescaped(entry.mount_point);
-    entry.source = unescaped(entry.source);
+    entry.root = mount_field_decode(entry.root);
+    entry.mount_point = mount_field_decode(entry.mount_point);
+    entry.source = mount_field_decode(entry.source);
     entries.push_back(std::move(entry));
   }
   return entries;

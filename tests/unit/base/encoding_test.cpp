@@ -60,5 +60,12 @@ TEST(Utf8, WellFormedTextIsToldFromBytes) {
     EXPECT_FALSE(is_utf8(bad)) << bad;
 }
 
+TEST(MountField, EscapesOfTheKernelAreDecodedAndAllElseStays) {
+  EXPECT_EQ(mount_field_decode("/a\\040b\\134c\\011"), "/a b\\c\t");
+  EXPECT_EQ(mount_field_decode("/plain"), "/plain");
+  EXPECT_EQ(mount_field_decode("\\04"), "\\04");
+  EXPECT_EQ(mount_field_decode("\\089 \\"), "\\089 \\");
+}
+
 }  // namespace
 }  // namespace berth
