@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +34,14 @@ constexpr const char* kNoSession =
     "libfuse can't make another session: this one takes one of the C library's 1,024 thread-specific keys for each mount (build "
     "Berth with `./dev build`, which patches it)";
 #endif
+
+// What abandon() leaves in the place of a mount's device.
+bool is_null_device(int fd) {
+  constexpr unsigned kMemory = 1;  // Documentation/admin-guide/devices.txt
+  constexpr unsigned kNull = 3;
+  struct stat about{};
+  return fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == makedev(kMemory, kNull);
+}
 
 void copy_text(std::span<char> to, const std::string& from) {
   const std::size_t size = std::min(from.size(), to.size() - 1);
@@ -160,6 +170,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   UniqueFd device(header.device != 0 && common.survival.survived(header.device - 1) ? header.device - 1 : -1);
   if (device) common.survival.forget(device.get());  // start_session keeps it again
   if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
+  if (is_null_device(device.get())) return fail(Code::not_found, "the mount was ending");
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
   if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());
   mount->files_->resume();

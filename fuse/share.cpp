@@ -187,7 +187,11 @@ Result<std::vector<MountId>> RunningShare::recover() {
   if (auto finished = finish(resumed); !finished) return fail(finished.error());
   std::vector<MountId> recovered;
   for (const auto& mount : resumed) {
-    if (auto added = reactor_.add(mount); !added) return fail(added.error());
+    if (auto added = reactor_.add(mount); !added) {  // the others go on all the same
+      log::error("share not resumed", {{"mount", mount->id().str()}, {"reason", added.error().message}});
+      mount->abandon();
+      continue;
+    }
     recovered.push_back(mount->id());
     mount->take_back();  // the daemon may have died on its way to it
     const std::scoped_lock lock(mutex_);

@@ -1,6 +1,7 @@
 // FakeKernel: plays the kernel's side of /dev/fuse over a socketpair: raw requests in, raw replies out, no mount, no root.
 #pragma once
 
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -74,6 +75,19 @@ class FakeKernel {
     auto unserved = finish_interrupted(common_, {mount_}, true);
     if (!unserved) return fail(unserved.error());
     for (Unserved& one : *unserved) one.mount->serve(one.request, 0);
+    return {};
+  }
+
+  // As after a crash in abandon(): /dev/null has the device's number.
+  Result<> restart_while_ending(Survival& survival) {
+    const int number = mount_->device();
+    mount_.reset();
+    const UniqueFd nothing(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (dup2(nothing.get(), number) != number) return fail_errno(errno, "dup2");
+    const auto names = survival.regions();
+    auto resumed = Mount::resume(common_, 1, {names.begin(), names.end()});
+    if (!resumed) return fail(resumed.error());
+    mount_ = std::move(*resumed);
     return {};
   }
 

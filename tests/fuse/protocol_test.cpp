@@ -1,5 +1,6 @@
 // The daemon's side of the FUSE protocol, byte by byte, without a mount and without root.
 #include <sys/stat.h>
+#include <algorithm>
 
 #include <cstdlib>
 #include <fstream>
@@ -157,6 +158,15 @@ TEST_F(Protocol, AClosedDeviceIsTheEndOfTheMount) {
   const auto received = kernel_->served().receive(buffer);
   ASSERT_FALSE(received);
   EXPECT_EQ(received.error(), Errno{ENODEV});
+}
+
+TEST_F(Protocol, AMountThatWasEndingWhenTheDaemonDiedIsForgottenAndNotServed) {
+  start({.rights = kAll});
+  const auto restarted = kernel_->restart_while_ending(survival_);
+  ASSERT_FALSE(restarted);
+  EXPECT_EQ(restarted.error().code, Code::not_found);
+  const auto regions = survival_.regions();
+  EXPECT_EQ(std::ranges::count(regions, "share/1"), 0);
 }
 
 TEST_F(Protocol, AfterARestartTheNodeidsAreTheSameAndTheKernelIsAskedToResend) {
