@@ -120,6 +120,9 @@ class Intent {
   InodeKey before() const { return {record_.before.device, record_.before.number}; }
   InodeKey new_before() const { return {record_.new_before.device, record_.new_before.number}; }
 
+  // By the note before the backing call: nothing to replace.
+  bool new_name_was_free() const { return record_.new_before.known != 0 && record_.new_before.number == 0; }
+
   // Before the backing call: each takes the turn and notes what there is. What may be done twice notes nothing.
   Answer<> makes(const InodeKey& directory, Ino parent, int directory_fd, const char* name);
   Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name);

@@ -39,6 +39,13 @@ using Milliseconds = std::chrono::milliseconds;
 
 constexpr unsigned kPidfdThread = O_EXCL;  // PIDFD_THREAD, newer than the headers
 
+// The daemon has the same descriptor table: the low numbers are its own.
+UniqueFd out_of_the_way(UniqueFd fd) {
+  constexpr int kHigh = 900;
+  UniqueFd high(fd ? ::fcntl(fd.get(), F_DUPFD_CLOEXEC, kHigh) : -1);
+  return high ? std::move(high) : std::move(fd);
+}
+
 class Keeper {
  public:
   Keeper(const KeeperOptions& options, const DaemonMain& daemon_main) : options_(options), daemon_main_(daemon_main) {
@@ -215,7 +222,7 @@ int Keeper::wait_for_daemon() {
   replace_ = false;
   const auto patience = std::chrono::steady_clock::now() + options_.replacement_patience;
   // Readable when the daemon's first thread is dead (Linux 6.9). Before, it is looked for now and then.
-  const UniqueFd first_thread(static_cast<int>(::syscall(SYS_pidfd_open, daemon_, kPidfdThread)));
+  const UniqueFd first_thread = out_of_the_way(UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, daemon_, kPidfdThread))));
   bool dying = false;
   while (!daemon_status_) {
     std::array<struct pollfd, 2> events{{{signals_arrive_.get(), POLLIN, 0}, {dying ? -1 : first_thread.get(), POLLIN, 0}}};
