@@ -110,10 +110,27 @@ void Coherence::name_changed(Node& directory, std::string_view name, MountNumber
   if (const Knowers knowers = turn_version(directory, by, before); !knowers.empty()) drop(knowers, name, nullptr);
 }
 
-// `was`: who knew what the name stood for; null: everybody may have.
-void Coherence::drop(const Knowers& knowers, std::string_view name, const Knowers* was) {
-  const std::uint64_t bit = bit_of(name);
+void Coherence::names_changed(Node& directory, std::string_view name, Node& other_directory, std::string_view other_name,
+                              MountNumber by) {
+  std::uint32_t before = 0;
   std::vector<CachedName> names;
+  if (const Knowers knowers = turn_version(directory, by, before); !knowers.empty()) collect(knowers, name, nullptr, names);
+  if (const Knowers knowers = turn_version(other_directory, by, before); !knowers.empty()) {
+    collect(knowers, other_name, nullptr, names);
+  }
+  notifier_.drop(std::move(names));
+}
+
+void Coherence::drop(const Knowers& knowers, std::string_view name, const Knowers* was) {
+  std::vector<CachedName> names;
+  collect(knowers, name, was, names);
+  notifier_.drop(std::move(names));
+}
+
+// Drops what can be dropped without waiting, and adds the rest to `names`. `was`: who knew what the name stood for; null:
+// everybody may have.
+void Coherence::collect(const Knowers& knowers, std::string_view name, const Knowers* was, std::vector<CachedName>& names) const {
+  const std::uint64_t bit = bit_of(name);
   for (const Knower& knower : knowers) {
     const auto cache = cache_of(knower.mount);
     if (!cache) continue;
@@ -122,7 +139,6 @@ void Coherence::drop(const Knowers& knowers, std::string_view name, const Knower
     const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
     if (had_it || (knower.missing & bit) != 0) names.push_back({cache, knower.ino, std::string(name)});
   }
-  notifier_.drop(std::move(names));
 }
 
 void Coherence::drop_attributes(const Knowers& knowers) const {

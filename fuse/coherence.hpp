@@ -18,6 +18,7 @@
 #include <shared_mutex>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/container/small_vector.hpp>
 
@@ -85,6 +86,8 @@ class Coherence {
                     MountNumber by);
   // The same where what it stood for is not known.
   void name_changed(Node& directory, std::string_view name, MountNumber by);
+  // The same for two names at once, which may lie in one directory: others wait once.
+  void names_changed(Node& directory, std::string_view name, Node& other_directory, std::string_view other_name, MountNumber by);
   void attributes_changed(Node& node, MountNumber by);
   void attributes_changed(const InodeKey& key, MountNumber by);
   // Who may search this directory has changed.
@@ -135,6 +138,7 @@ class Coherence {
   Knowers turn_version_locked(Node& directory, MountNumber by, std::uint32_t& before);
   Knowers all_knowers(const InodeKey& key) const;
   void drop(const Knowers& knowers, std::string_view name, const Knowers* was);
+  void collect(const Knowers& knowers, std::string_view name, const Knowers* was, std::vector<CachedName>& names) const;
   void drop_attributes(const Knowers& knowers) const;
 
   Notifier& notifier_;

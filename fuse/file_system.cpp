@@ -447,9 +447,9 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   Node* to_node = inodes_.node(new_parent);
   if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
   UniqueFd victim;
-  struct stat moved{};
+  const bool by_a_dead_daemon = intent.done();
   auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
-    if (intent.done()) return {};
+    if (by_a_dead_daemon) return {};
     struct stat moving{};
     const bool climbs = parent != new_parent && fstatat(from->fd(), name, &moving, AT_SYMLINK_NOFOLLOW) == 0;
     if (climbs && S_ISDIR(moving.st_mode)) {
@@ -458,35 +458,23 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
     auto begun = intent.renames({key_of(parent), parent, from->fd(), name}, {key_of(new_parent), new_parent, to->fd(), new_name},
                                 (flags & RENAME_EXCHANGE) != 0);
     if (!begun) return begun;
-    if (flags == 0) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (auto done = intent.settle(answer(renameat2(from->fd(), name, to->fd(), new_name, flags))); !done) return done;
-    if (fstatat(to->fd(), new_name, &moved, AT_SYMLINK_NOFOLLOW) != 0) moved = {};
-    return {};
+    const bool replaces = flags == 0 && !intent.new_name_was_free();
+    if (replaces) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    return intent.settle(answer(renameat2(from->fd(), name, to->fd(), new_name, flags)));
   });
   if (!renamed) return renamed;
-  if (intent.done() && moved.st_ino == 0) {  // by a daemon that died
-    coherence_.attributes_changed(intent.before(), inodes_.mount());
-    coherence_.attributes_changed(intent.new_before(), inodes_.mount());
-  }
-  coherence_.name_changed(*from_node, name, inodes_.mount());
-  coherence_.name_changed(*to_node, new_name, inodes_.mount());
-  if (moved.st_ino != 0) was_moved(moved, parent != new_parent);
-  if (flags == RENAME_EXCHANGE) exchanged(*from, name, parent != new_parent);
+  const bool away = parent != new_parent;
+  coherence_.names_changed(*from_node, name, *to_node, new_name, inodes_.mount());
+  was_moved(intent.before(), away);
+  if (by_a_dead_daemon || flags == RENAME_EXCHANGE) was_moved(intent.new_before(), away);
   if (const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT); left) lost_name(std::move(victim), *left);
   return {};
 }
 
 // `away`: into another directory, which another mount that knows the inode need not know: then nobody watches it for that one.
-void FileSystem::was_moved(const struct stat& moved, bool away) {
-  const InodeKey key{moved.st_dev, moved.st_ino};
-  if (away) coherence_.left_view(key);
-  coherence_.attributes_changed(key, inodes_.mount());
-}
-
-// The other one of two that have changed places.
-void FileSystem::exchanged(const Reach& directory, const char* name, bool away) {
-  struct stat other{};
-  if (fstatat(directory.fd(), name, &other, AT_SYMLINK_NOFOLLOW) == 0) was_moved(other, away);
+void FileSystem::was_moved(const InodeKey& moved, bool away) {
+  if (away) coherence_.left_view(moved);
+  coherence_.attributes_changed(moved, inodes_.mount());
 }
 
 }  // namespace berth::fuse

@@ -172,8 +172,7 @@ class FileSystem {
   Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                      Make&& make_it);
   void lost_name(UniqueFd victim, const struct stat& left);
-  void was_moved(const struct stat& moved, bool away);
-  void exchanged(const Reach& directory, const char* name, bool away);
+  void was_moved(const InodeKey& moved, bool away);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
   void note_open(Ino ino, int flags, const struct stat& attributes);
