@@ -34,10 +34,9 @@ using Trap = KeptShare::Trap;
 constexpr Rights kAll{.write = true, .root_access = true};
 
 // The kernel's numbers (<linux/fuse.h>).
-constexpr std::uint32_t kLookup = 1, kForget = 2, kSetattr = 4, kSymlink = 6, kMknod = 8, kMkdir = 9, kUnlink = 10, kRmdir = 11,
-                        kLink = 13, kOpen = 14, kWrite = 16, kRelease = 18, kFlush = 25, kOpendir = 27, kSetlk = 32, kCreate = 35,
-                        kBatchForget = 42, kFallocate = 43, kReaddirplus = 44, kRename2 = 45, kCopy = 47, kTmpfile = 51,
-                        kRename = 12;
+constexpr std::uint32_t kLookup = 1, kSetattr = 4, kSymlink = 6, kMknod = 8, kMkdir = 9, kUnlink = 10, kRmdir = 11, kLink = 13,
+                        kOpen = 14, kWrite = 16, kRelease = 18, kFlush = 25, kOpendir = 27, kSetlk = 32, kCreate = 35,
+                        kFallocate = 43, kReaddirplus = 44, kRename2 = 45, kCopy = 47, kTmpfile = 51, kRename = 12;
 
 int result(bool good) { return good ? 0 : errno; }
 std::string text_of(const std::string& path) {
