@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -83,6 +84,8 @@ BackingWatch::~BackingWatch() {
 }
 
 Result<> BackingWatch::start() {
+  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return fail_errno(errno, "eventfd");
   auto bytes = survival_.region(kRegion, sizeof(Memory));
   if (!bytes) return fail(bytes.error());
   memory_ = reinterpret_cast<Memory*>(bytes->data());
@@ -99,8 +102,6 @@ Result<> BackingWatch::start() {
     memory_->group = group_.get() + 1;  // first: what is kept has a name
     survival_.keep(group_.get());
   }
-  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake_) return fail_errno(errno, "eventfd");
   reader_ = std::thread([this] { run(); });
   return {};
 }
@@ -127,17 +128,19 @@ bool BackingWatch::own(pid_t thread) {
 // Under the lock. Null where not all of its changes are reported.
 BackingWatch::FileSystem* BackingWatch::file_system(std::uint64_t device, int directory) {
   if (const auto found = file_systems_.find(device); found != file_systems_.end()) return &found->second;
+  if (unreported_.contains(device)) return nullptr;
   FileSystem fresh;
-  if (!reports_all_changes(directory, fresh.id)) return nullptr;
-  fresh.directory.reset(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return fresh.directory ? &file_systems_.emplace(device, std::move(fresh)).first->second : nullptr;
+  if (!reports_all_changes(directory, fresh.id)) return unreported_.insert(device), nullptr;
+  UniqueFd any(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!any) return nullptr;
+  fresh.directory = std::make_shared<const UniqueFd>(std::move(any));
+  return &file_systems_.emplace(device, std::move(fresh)).first->second;
 }
 
 // Under the lock.
-bool BackingWatch::note(Node& node, const InodeKey& key, FileSystem& of) {
+void BackingWatch::note(Node& node, const InodeKey& key, FileSystem& of) {
   if (watched_[key]++ == 0) ++of.watched;
   node.set_watched();
-  return true;
 }
 
 bool BackingWatch::watch(Node& node, const InodeKey& key, int directory) {
@@ -148,7 +151,8 @@ bool BackingWatch::watch(Node& node, const InodeKey& key, int directory) {
   FileSystem* of = file_system(key.device, directory);
   if (of == nullptr) return false;
   if (fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_ONLYDIR, kAll, directory, ".") != 0) return false;
-  return note(node, key, *of);
+  note(node, key, *of);
+  return true;
 }
 
 bool BackingWatch::watched_before(Node& node, const InodeKey& key, int directory) {
@@ -156,7 +160,9 @@ bool BackingWatch::watched_before(Node& node, const InodeKey& key, int directory
   const std::scoped_lock lock(mutex_);
   if (node.watched()) return true;
   FileSystem* of = file_system(key.device, directory);
-  return of != nullptr && note(node, key, *of);
+  if (of == nullptr) return false;
+  note(node, key, *of);
+  return true;
 }
 
 void BackingWatch::unwatch(const InodeKey& key, const FileHandle& handle) {
@@ -175,17 +181,20 @@ void BackingWatch::remove_unwanted() {
 }
 
 void BackingWatch::release(const InodeKey& key, const FileHandle& handle) {
+  Descriptor any;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto of = file_systems_.find(key.device); of != file_systems_.end()) any = of->second.directory;
+  }
+  // A directory that is gone has taken its mark along.
+  const UniqueFd directory = any ? open_by_handle(any->get(), handle, O_PATH | O_DIRECTORY | O_CLOEXEC) : UniqueFd();
   const std::scoped_lock lock(mutex_);
   const auto found = watched_.find(key);
   if (found == watched_.end() || --found->second > 0) return;
   watched_.erase(found);
+  if (directory) fanotify_mark(group_.get(), FAN_MARK_REMOVE, kAll, directory.get(), ".");
   const auto of = file_systems_.find(key.device);
-  if (of == file_systems_.end()) return;
-  // A directory that is gone has taken its mark along.
-  if (const UniqueFd fd = open_by_handle(of->second.directory.get(), handle, O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-    fanotify_mark(group_.get(), FAN_MARK_REMOVE, kAll, fd.get(), ".");
-  }
-  if (--of->second.watched == 0) file_systems_.erase(of);  // else it could never be unmounted
+  if (of != file_systems_.end() && --of->second.watched == 0) file_systems_.erase(of);  // else it could never be unmounted
 }
 
 void BackingWatch::heed(Node& node, int file) {
@@ -229,14 +238,16 @@ bool BackingWatch::read_events(std::span<std::byte> buffer) {
   return true;
 }
 
+Descriptor BackingWatch::any_of(const FileSystemId& id) {
+  const std::scoped_lock lock(mutex_);
+  const auto of = std::ranges::find_if(file_systems_, [&](const auto& known) { return known.second.id == id; });
+  return of == file_systems_.end() ? nullptr : of->second.directory;
+}
+
 std::optional<BackingWatch::Seen> BackingWatch::look(const FileSystemId& id, const FileHandle& handle) {
-  Seen seen;
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto of = std::ranges::find_if(file_systems_, [&](const auto& known) { return known.second.id == id; });
-    if (of == file_systems_.end()) return std::nullopt;
-    seen.fd = open_by_handle(of->second.directory.get(), handle, O_PATH | O_CLOEXEC);
-  }
+  const Descriptor any = any_of(id);
+  if (!any) return std::nullopt;
+  Seen seen{open_by_handle(any->get(), handle, O_PATH | O_CLOEXEC), {}};
   if (!seen.fd || fstatat(seen.fd.get(), "", &seen.attributes, AT_EMPTY_PATH) != 0) return std::nullopt;
   return seen;
 }

@@ -25,6 +25,7 @@
 #include "broker/base/unique_fd.hpp"
 #include "fuse/backing_events.hpp"
 #include "fuse/coherence.hpp"
+#include "fuse/descriptor_cache.hpp"
 #include "fuse/file_handle.hpp"
 
 namespace berth::fuse {
@@ -59,7 +60,7 @@ class BackingWatch {
 
   struct FileSystem {
     FileSystemId id{};
-    UniqueFd directory;  // any of it
+    Descriptor directory;  // any of it
     std::size_t watched = 0;
   };
   struct Unwanted {
@@ -76,7 +77,7 @@ class BackingWatch {
 
   bool adopt(int group);
   FileSystem* file_system(std::uint64_t device, int directory);
-  bool note(Node& node, const InodeKey& key, FileSystem& of);
+  void note(Node& node, const InodeKey& key, FileSystem& of);
   void run();
   void remove_unwanted();
   void release(const InodeKey& key, const FileHandle& handle);
@@ -85,6 +86,7 @@ class BackingWatch {
   void handle(const BackingEvent& event);
   void inode_changed(const BackingEvent& event, const Seen& seen);
   bool own(pid_t thread);
+  Descriptor any_of(const FileSystemId& id);
   std::optional<Seen> look(const FileSystemId& id, const FileHandle& handle);
 
   Survival& survival_;
@@ -95,6 +97,7 @@ class BackingWatch {
   bool adopted_ = false;
   std::mutex mutex_;
   std::map<std::uint64_t, FileSystem> file_systems_;              // by st_dev
+  std::set<std::uint64_t> unreported_;                            // devices of which not all changes are: asked once
   std::unordered_map<InodeKey, unsigned, InodeKeyHash> watched_;  // how many nodes, dying ones too, want the mark
   std::vector<Unwanted> unwanted_;
   std::set<pid_t> own_threads_;
