@@ -24,4 +24,5 @@ set(BERTH_FUSE_ONE_PIPE_KEY "")
 if(EXISTS ${FUSE3_LIBDIR}/pkgconfig/fuse3.pc)  # asked for by name, pkg-config would look elsewhere when CMake runs itself again
   file(STRINGS ${FUSE3_LIBDIR}/pkgconfig/fuse3.pc BERTH_FUSE_ONE_PIPE_KEY REGEX "^berth_one_pipe_key=1")
 endif()
+pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
 message(STATUS "libfuse ${FUSE3_VERSION}")

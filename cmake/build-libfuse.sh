@@ -7,7 +7,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=$(mkdir -p "$1" && cd "$1" && pwd)
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:${PKG_CONFIG_PATH:-}
-if [ "$(pkg-config --variable=berth_one_pipe_key fuse3 2>/dev/null)" = 1 ]; then
+# A prefix of an older form of this script is built anew.
+if [ "$(pkg-config --variable=berth_one_pipe_key fuse3 2>/dev/null)" = 1 ] &&
+  [ "$(pkg-config --variable=berth_custom_io fuse3 2>/dev/null)" = 1 ]; then
   echo "libfuse $(pkg-config --modversion fuse3): there already"
   exit 0
 fi
@@ -44,7 +46,9 @@ for patch in "$here"/libfuse-*.patch; do
 done
 options=(--prefix="$prefix" --libdir=lib --buildtype=release -Dutils=false -Dtests=false -Dexamples=false -Ddefault_library=static)
 grep -q enable-io-uring meson_options.txt && options+=(-Denable-io-uring=true)
+grep -q enable-custom-io meson_options.txt && options+=(-Denable-custom-io=true)
 { meson setup build "${options[@]}" && ninja -C build && ninja -C build install; } >"$work/log" 2>&1 ||
   { tail -n 30 "$work/log" >&2; echo "build-libfuse: the build failed" >&2; exit 1; }
-sed -i '1i berth_one_pipe_key=1' "$prefix/lib/pkgconfig/fuse3.pc"  # for the line above that asks, and for CMake
+# For the lines above that ask, and for CMake.
+sed -i '1i berth_one_pipe_key=1\nberth_custom_io=1' "$prefix/lib/pkgconfig/fuse3.pc"
 echo "libfuse $(pkg-config --modversion fuse3): built into $prefix"

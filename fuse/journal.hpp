@@ -54,6 +54,8 @@ class Journal {
   };
   Begun begin(unsigned worker, MountNumber mount, std::uint32_t opcode, std::uint64_t unique, bool resent);
   void end(JournalRecord& record);
+  // For a record of the caller's own, of which no other daemon will hear.
+  static void start(JournalRecord& record, MountNumber mount, std::uint32_t opcode, std::uint64_t unique);
 
   // A worker's buffer for requests: FORGET is never resent, so it is read into memory that outlives the daemon.
   Result<std::span<std::byte>> buffer(unsigned worker);
@@ -89,7 +91,6 @@ class Journal {
   static void continue_with(JournalRecord* record);
 
  private:
-  static void start(JournalRecord& record, MountNumber mount, std::uint32_t opcode, std::uint64_t unique);
   Answer<> fail_at(Moment moment, const JournalRecord& record) const;
 
   Survival& survival_;

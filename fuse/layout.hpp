@@ -116,7 +116,7 @@ struct CountIntent {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455237;  // "BER7"
+  static constexpr std::uint32_t kMagic = 0x42455238;  // "BER8"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
 
@@ -135,6 +135,7 @@ struct MountHeader {
   std::array<char, 32> target_zone;
   std::uint32_t one_zone;
   std::uint32_t metered;
+  std::uint32_t over_ring;  // it ends with its daemon
   std::atomic<std::uint32_t> init_size;
   std::array<std::byte, 256> init;  // the kernel's INIT, raw
   CountIntent counting;             // locked with the inode table

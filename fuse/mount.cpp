@@ -4,10 +4,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -17,6 +19,8 @@
 #include <fmt/format.h>
 
 #include "broker/base/log.hpp"
+#include "fuse/connection.hpp"
+#include "fuse/identity.hpp"
 #include "fuse/libfuse.hpp"
 #include "fuse/mounter.hpp"
 #include "fuse/ops.hpp"
@@ -50,6 +54,14 @@ void copy_text(std::span<char> to, const std::string& from) {
 }
 
 }  // namespace
+
+void Common::prepare_thread() {
+  prepare_worker_thread();
+  watch.pass_over_thread();
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
+}
 
 std::string Mount::region_name(MountNumber number) { return fmt::format("share/{}", number); }
 
@@ -109,7 +121,7 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   revocation_.emplace(*grant_);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &common_.watch,
-                  &header_->counting, common_.journal.records());
+                  header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records());
   opens_.emplace(common_.survival, region_name(number_));
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
@@ -145,9 +157,15 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
   copy_text(header.target_zone, spec.ends.target);
   header.one_zone = spec.ends.one_zone ? 1 : 0;
   header.metered = spec.metered ? 1 : 0;
+  header.over_ring = spec.io_uring ? 1 : 0;
   mount->abandoned_ = true;  // until it is whole
   mount->build(spec.identity);
   if (auto made = mount->inodes_->create(std::move(root)); !made) return fail(made.error());
+  if (spec.io_uring) {
+    auto ring = common.ring.connect(device.get());
+    if (!ring) return fail(ring.error());
+    mount->ring_ = std::move(*ring);
+  }
   if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
   header.magic = MountHeader::kMagic;
   mount->abandoned_ = false;
@@ -169,10 +187,13 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   // The number is another's where the dead daemon had not come to keep it, or kept it no more.
   UniqueFd device(header.device != 0 && common.survival.survived(header.device - 1) ? header.device - 1 : -1);
   if (device) common.survival.forget(device.get());  // start_session keeps it again
-  if (header.magic != MountHeader::kMagic || !device) return fail(Code::not_found, "the mount was not whole");
-  if (is_null_device(device.get())) return fail(Code::not_found, "the mount was ending");
+  if (header.magic != MountHeader::kMagic) return fail(Code::not_found, "the mount was not whole");
+  // Of one that ends, too: what they hold is kept, and let go with them.
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
   if (auto adopted = mount->inodes_->adopt(regions); !adopted) return fail(adopted.error());
+  if (header.over_ring != 0) return fail(Code::not_found, "a mount over io_uring ends with its daemon");
+  if (!device) return fail(Code::not_found, "the mount was not whole");
+  if (is_null_device(device.get())) return fail(Code::not_found, "the mount was ending");
   mount->files_->resume();
   if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
   mount->recount_opens();
@@ -187,11 +208,14 @@ Result<> Mount::start_session(UniqueFd device) {
   if (session_ == nullptr) return fail(Code::resource_exhausted, kNoSession);
   const int fd = device.get();
   // libfuse takes the open descriptor by this name, and mounts nothing.
-  if (fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) != 0) {
-    return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");
-  }
+  const bool taken =
+      ring_ ? send_through(session_, fd) : fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) == 0;
+  if (!taken && ring_)
+    return fail(Code::unavailable, "this libfuse is built without custom I/O, which io_uring needs (`./dev build` makes one)");
+  if (!taken) return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");
   device_ = device.release();
   cache_->begin(session_);
+  if (ring_) return {};           // the kernel can't send again what came over the ring: better that all ends with the daemon
   header_->device = device_ + 1;  // first: what is kept has a name
   common_.survival.keep(device_);
   return {};
@@ -230,20 +254,91 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
   Journal& journal = common_.journal;
   const auto begun = journal.begin(worker, number_, head.opcode, head.name(), head.resent());
   if (begun.again) go_on(begun.record);
-  static_cast<void>(journal.at(Moment::received, begun.record));
+  carry_out(request, begun.record);
+}
+
+void Mount::serve_from_ring(std::span<std::byte> request, JournalRecord& record) {
+  if (gated() && held_back(request)) return;
+  const auto head = read_as<RequestHead>(request);
+  Journal::start(record, number_, head.opcode, head.name());
+  carry_out(request, record);
+}
+
+void Mount::carry_out(std::span<std::byte> request, JournalRecord& record) {
+  Journal& journal = common_.journal;
+  static_cast<void>(journal.at(Moment::received, record));
   usage_.count(zones::read_request(request));
   struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
   if (!answered_by_rights(request)) fuse_session_process_buf(session_, &buffer);
-  static_cast<void>(journal.at(Moment::answered, begun.record));
-  journal.end(begun.record);
+  static_cast<void>(journal.at(Moment::answered, record));
+  journal.end(record);
+}
+
+bool Mount::held_back(std::span<const std::byte> request) {
+  // What the mount's rights answer does not depend on its way to the file system.
+  if (answered_by_rights(request)) return true;
+  using Kind = zones::Gates::Verdict::Kind;
+  const auto verdict = common_.gates.judge(number_, request);
+  if (verdict.kind == Kind::refused) answer_error(request, verdict.error);
+  if (verdict.kind == Kind::parked) common_.journal.waits(number_, read_as<RequestHead>(request).name());
+  return verdict.kind != Kind::pass;
+}
+
+bool Mount::answered_by_rights(std::span<const std::byte> request) {
+  const auto answer = revocation_->answer(request);
+  if (!answer) return false;
+  static constexpr std::array<std::byte, Revocation::Answer::kBytesMax> kZeroes{};
+  ReplyHead head{static_cast<std::uint32_t>(sizeof(ReplyHead) + answer->zeroes), -answer->error,
+                 read_as<RequestHead>(request).unique};
+  std::array<iovec, 2> parts{iovec{&head, sizeof(head)}, iovec{const_cast<std::byte*>(kZeroes.data()), answer->zeroes}};
+  send(parts);  // the caller may be gone by now
+  return true;
 }
 
 bool Mount::answer_error(std::span<const std::byte> request, int error) {
   if (request.size() < sizeof(RequestHead)) return true;
-  const ReplyHead answer{sizeof(ReplyHead), -error, read_as<RequestHead>(request).unique};
-  return write(device_, &answer, sizeof(answer)) >= 0 || errno != ENODEV;
+  ReplyHead answer{sizeof(ReplyHead), -error, read_as<RequestHead>(request).unique};
+  std::array<iovec, 1> parts{iovec{&answer, sizeof(answer)}};
+  return send(parts) || errno != ENODEV;
+}
+
+bool Mount::send(std::span<iovec> message) {
+  if (ring_) {
+    if (!ring_open_ && message.size() > 1 &&
+        read_as<ReplyHead>({static_cast<const std::byte*>(message[0].iov_base), sizeof(ReplyHead)}).unique != 0)
+      return send_init_reply(message);
+    if (ring_->reply(message)) return true;
+  }
+  return writev(device_, message.data(), static_cast<int>(message.size())) >= 0;
+}
+
+// libfuse leaves the ring out of its answer to INIT, as it would serve it by threads of its own.
+bool Mount::send_init_reply(std::span<iovec> message) {
+  const auto size = header_->init_size.load();
+  const bool offered = (read_as<std::uint32_t>(std::span(header_->init).first(size), kInitFlags2At) & kInitOverRing) != 0;
+  iovec& answer = message[1];
+  const bool agreed = offered && answer.iov_len >= kInitReplyFlags2At + sizeof(std::uint32_t);
+  if (agreed) {
+    std::uint32_t flags = 0;
+    std::byte* const at = static_cast<std::byte*>(answer.iov_base) + kInitReplyFlags2At;
+    std::memcpy(&flags, at, sizeof(flags));
+    flags |= kInitOverRing;
+    std::memcpy(at, &flags, sizeof(flags));
+  } else {
+    log::warning("mount is served without io_uring: the kernel did not offer it", {{"mount", id().str()}});
+  }
+  ring_open_ = true;
+  if (writev(device_, message.data(), static_cast<int>(message.size())) < 0) return false;
+  if (agreed) common_.ring.open(ring_, shared_from_this());
+  return true;
+}
+
+void Mount::ring_refused(int error) {
+  log::error("the kernel refuses io_uring for a mount, which ends", {{"mount", id().str()}, {"error", std::strerror(error)}});
+  if (auto aborted = abort_connection(header_->place_device); !aborted)
+    log::error("and can't be ended", {{"mount", id().str()}, {"error", aborted.error().message}});
 }
 
 Intent Mount::intent() { return {common_.journal, *Journal::current()}; }
@@ -300,6 +395,11 @@ void Mount::close_file(Handle handle) {
 
 void Mount::abandon() {
   abandoned_ = true;
+  // It holds the kernel's connection open, on which others may be waiting for an answer.
+  if (ring_ && header_->place_device != 0) {
+    if (auto aborted = abort_connection(header_->place_device); !aborted)
+      log::error("a mount over io_uring can't be ended", {{"mount", id().str()}, {"error", aborted.error().message}});
+  }
   common_.waiters.drop_mount(number_);
   cache_->end_soon();
   for (const auto& message : common_.gates.leave(number_)) answer_error(message, ENOTCONN);
@@ -308,6 +408,7 @@ void Mount::abandon() {
   // another file takes the number.
   const UniqueFd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (nothing && device_ >= 0) dup3(nothing.get(), device_, O_CLOEXEC);
+  if (ring_) ring_->leave();
 }
 
 // Whoever tells the kernel to drop a name may be waiting there for a request that nobody reads any more, and holds the device
@@ -382,6 +483,7 @@ Share::MountStats Mount::stats() const {
           .operations = usage_.read(false).operations(),
           .known_inodes = inodes_->size(),
           .passthrough = passthrough_ && !gated(),
+          .io_uring = header_->over_ring != 0,
           .file_system = file_system(),
           .ends = ends(),
           .way = common_.gates.state(number_)};

@@ -27,6 +27,7 @@
 #include "fuse/lock_waiters.hpp"
 #include "fuse/pace.hpp"
 #include "fuse/revocation.hpp"
+#include "fuse/ring.hpp"
 #include "fuse/session_cache.hpp"
 #include "fuse/share.hpp"
 #include "fuse/zones/gates.hpp"
@@ -45,6 +46,9 @@ struct Common {
         gates(options.clock != nullptr ? *options.clock : steady_clock),
         cache_timeout(options.cache_timeout.count()),
         watched_cache_timeout(options.watched_cache_timeout.count()) {}
+  // Of threads that serve requests.
+  void prepare_thread();
+
   Survival& survival;
   Journal journal;
   DescriptorCache cache;
@@ -57,9 +61,10 @@ struct Common {
   zones::Gates gates;
   const double cache_timeout;  // seconds
   const double watched_cache_timeout;
+  Ring ring{[this] { prepare_thread(); }};  // last: its threads use all of the above
 };
 
-class Mount {
+class Mount final : public Ring::Client, public std::enable_shared_from_this<Mount> {
  public:
   // A new mount served over `device`, with its root open as `root`.
   static Result<std::shared_ptr<Mount>> create(Common& common, MountNumber number, const MountSpec& spec, bool passthrough,
@@ -82,7 +87,7 @@ class Mount {
   static std::string region_name(MountNumber number);
 
   Mount(Common& common, MountNumber number);
-  ~Mount();
+  ~Mount() override;
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
 
@@ -96,8 +101,12 @@ class Mount {
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
   Answer<std::size_t> receive(std::span<std::byte> buffer);
   void serve(std::span<std::byte> request, unsigned worker);
-  // True: the request has its answer.
-  bool answered_by_rights(std::span<const std::byte> request) { return revocation_->answer(device_, request); }
+  void serve_from_ring(std::span<std::byte> request, JournalRecord& record) override;
+  void ring_refused(int error) override;
+  // True where the request is not to be served now: it has its answer, or waits.
+  bool held_back(std::span<const std::byte> request);
+  // A message to the kernel: true where it took it.
+  bool send(std::span<iovec> message);
   Pace& pace() { return pace_; }
   // Whether requests are to be shown to Common::gates before they are served.
   bool gated() const { return gated_.load(std::memory_order_relaxed); }
@@ -113,6 +122,8 @@ class Mount {
   // Keeps the mount itself, for as long as it is served.
   Result<> hold(UniqueFd place);
   int place() const { return header_->place - 1; }
+  // The number of the mount's own device.
+  void set_place_device(std::uint64_t device) { header_->place_device = device; }
 
   void set_rights(Rights rights);
   // What is open, and what the kernel knows, with rights that the mount no longer has.
@@ -149,6 +160,9 @@ class Mount {
 
  private:
   Result<> open_header(bool fresh);
+  void carry_out(std::span<std::byte> request, JournalRecord& record);
+  bool answered_by_rights(std::span<const std::byte> request);
+  bool send_init_reply(std::span<iovec> message);
   Result<> start_session(UniqueFd device);
   void replay();
   void build(const std::optional<PosixUser>& identity);
@@ -170,8 +184,10 @@ class Mount {
   std::optional<FileSystem> files_;
   struct fuse_session* session_ = nullptr;
   std::shared_ptr<SessionCache> cache_;
-  int device_ = -1;               // the session's
-  std::mutex passthrough_mutex_;  // backing ids: register once, close after the last
+  int device_ = -1;                         // the session's
+  std::shared_ptr<Ring::Connection> ring_;  // null: over the device only
+  std::atomic<bool> ring_open_ = false;     // from the reply to INIT on; before any other request
+  std::mutex passthrough_mutex_;            // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;
   std::atomic<bool> abandoned_ = false;
   Pace pace_;

@@ -1,6 +1,9 @@
 #include "fuse/ops.hpp"
 
+#include <sys/uio.h>
+
 #include <array>
+#include <cerrno>
 #include <string>
 
 #include "fuse/ops_common.hpp"
@@ -39,6 +42,20 @@ void op_init(void* data, struct fuse_conn_info* connection) {
   connection->max_write = kWriteBytesMax;
 }
 
+ssize_t send_message(int /*device*/, struct iovec* parts, int count, void* data) {
+  const std::span message(parts, static_cast<std::size_t>(count));
+  if (!static_cast<Mount*>(data)->send(message)) return -1;
+  ssize_t size = 0;
+  for (const iovec& part : message) size += static_cast<ssize_t>(part.iov_len);
+  return size;
+}
+
+// libfuse wants one, and never calls it: the reactor reads.
+ssize_t read_nothing(int /*device*/, void* /*buffer*/, std::size_t /*size*/, void* /*data*/) {
+  errno = ENOSYS;
+  return -1;
+}
+
 // No extended attributes, as with EFS: ENOSYS once, and the kernel stops asking for them on every write.
 struct fuse_lowlevel_ops operations() {
   struct fuse_lowlevel_ops ops{};
@@ -60,6 +77,13 @@ struct fuse_session* new_session(Mount& mount) {
   struct fuse_session* session = fuse_session_new(&args, &ops, sizeof(ops), &mount);
   fuse_opt_free_args(&args);  // libfuse has made copies of its own
   return session;
+}
+
+bool send_through(struct fuse_session* session, int device) {
+  struct fuse_custom_io io{};
+  io.writev = send_message;
+  io.read = read_nothing;
+  return fuse_session_custom_io(session, &io, device) == 0;
 }
 
 }  // namespace berth::fuse

@@ -1,16 +1,13 @@
 #include "fuse/reactor.hpp"
 
-#include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
-#include "fuse/identity.hpp"
 #include "fuse/standby.hpp"
 #include "fuse/wire.hpp"
 
@@ -151,11 +148,7 @@ void Reactor::stuck(unsigned worker, MountNumber number) {
 }
 
 void Reactor::Worker::run() {
-  prepare_worker_thread();
-  common_.watch.pass_over_thread();
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
+  common_.prepare_thread();
   while (come_to_post()) {
     const std::uint64_t event = look();
     if (event == kStop) break;
@@ -245,19 +238,9 @@ void Reactor::Worker::serve_due() {
 }
 
 bool Reactor::serve(Mount& mount, std::span<std::byte> request, unsigned worker) {
-  if (mount.gated() && held_back(mount, request)) return false;
+  if (mount.gated() && mount.held_back(request)) return false;
   mount.serve(request, worker);
   return true;
-}
-
-bool Reactor::held_back(Mount& mount, std::span<const std::byte> request) {
-  // What the mount's rights answer does not depend on its way to the file system.
-  if (mount.answered_by_rights(request)) return true;
-  using Kind = zones::Gates::Verdict::Kind;
-  const auto verdict = common_.gates.judge(mount.number(), request);
-  if (verdict.kind == Kind::refused) mount.answer_error(request, verdict.error);
-  if (verdict.kind == Kind::parked) common_.journal.waits(mount.number(), read_as<RequestHead>(request).name());
-  return verdict.kind != Kind::pass;
 }
 
 }  // namespace berth::fuse

@@ -56,9 +56,6 @@ class Reactor {
   void stuck(unsigned worker, MountNumber number);
   std::shared_ptr<Mount> find(MountNumber number) const;
 
-  // True where the request is not to be served now.
-  bool held_back(Mount& mount, std::span<const std::byte> request);
-
   Common& common_;
   std::function<void(MountNumber)> gone_;
   const std::chrono::nanoseconds linger_longest_;

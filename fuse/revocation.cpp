@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,20 +35,12 @@ enum Opcode : std::uint32_t {
 
 constexpr std::size_t kOpenReplyBytes = 16;         // fuse_open_out
 constexpr std::size_t kAttributesReplyBytes = 104;  // fuse_attr_out
+static_assert(kAttributesReplyBytes <= Revocation::Answer::kBytesMax);
 
 bool lets_go(std::uint32_t opcode) {
   constexpr std::array<std::uint32_t, 9> kAlways{kForget,    kRelease, kFlush,       kInit,       kReleaseDirectory,
                                                  kInterrupt, kDestroy, kNotifyReply, kBatchForget};
   return std::ranges::find(kAlways, opcode) != kAlways.end();
-}
-
-// A reply of zeroes, or an error.
-bool reply(int device, const RequestHead& request, int error, std::size_t bytes) {
-  static constexpr std::array<std::byte, kAttributesReplyBytes> kZeroes{};
-  ReplyHead head{static_cast<std::uint32_t>(sizeof(ReplyHead) + bytes), -error, request.unique};
-  const std::array<iovec, 2> parts{iovec{&head, sizeof(head)}, iovec{const_cast<std::byte*>(kZeroes.data()), bytes}};
-  [[maybe_unused]] const ssize_t sent = writev(device, parts.data(), 2);  // the caller may be gone by now
-  return true;
 }
 
 struct Errand {
@@ -100,17 +91,17 @@ bool Revocation::given_up(Ino ino) {
   return std::ranges::binary_search(inodes_, ino);
 }
 
-bool Revocation::answer(int device, std::span<const std::byte> request) {
-  if (request.size() < sizeof(RequestHead)) return false;
+std::optional<Revocation::Answer> Revocation::answer(std::span<const std::byte> request) {
+  if (request.size() < sizeof(RequestHead)) return std::nullopt;
   const auto head = read_as<RequestHead>(request);
   const pid_t helper = helper_;
   if (helper != 0 && head.caller[2] == static_cast<std::uint32_t>(helper)) {
-    if (head.opcode == kOpenDirectory) return reply(device, head, 0, kOpenReplyBytes);
-    if (head.opcode == kGetAttributes && given_up(head.nodeid)) return reply(device, head, 0, kAttributesReplyBytes);
-    return false;
+    if (head.opcode == kOpenDirectory) return Answer{.zeroes = kOpenReplyBytes};
+    if (head.opcode == kGetAttributes && given_up(head.nodeid)) return Answer{.zeroes = kAttributesReplyBytes};
+    return std::nullopt;
   }
-  if (grant_.rights().mount || lets_go(head.opcode)) return false;
-  return reply(device, head, EACCES, 0);
+  if (grant_.rights().mount || lets_go(head.opcode)) return std::nullopt;
+  return Answer{.error = EACCES};
 }
 
 Result<> Revocation::give_up(int mount, const std::vector<Inode>& inodes) {

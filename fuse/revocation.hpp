@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,8 +26,13 @@ class Revocation {
  public:
   explicit Revocation(const Grant& grant) : grant_(grant) {}
 
-  // True: the request has its answer and goes no further.
-  bool answer(int device, std::span<const std::byte> request);
+  struct Answer {
+    static constexpr std::size_t kBytesMax = 104;
+    int error = 0;
+    std::size_t zeroes = 0;  // bytes of the answer
+  };
+  // Where it has a value the request goes no further.
+  std::optional<Answer> answer(std::span<const std::byte> request);
 
   struct Inode {
     Ino ino = 0;

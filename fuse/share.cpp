@@ -140,6 +140,9 @@ Result<std::shared_ptr<Mount>> RunningShare::make(const MountSpec& spec, UniqueF
   if (!mount) return fail(mount.error());
   auto made = make_detached_mount((*mount)->device(), spec.id, !spec.identity.has_value());
   if (!made) return (*mount)->abandon(), fail(made.error());
+  const auto number_of_device = device_of_mount(made->get());
+  if (!number_of_device) return (*mount)->abandon(), fail(number_of_device.error());
+  (*mount)->set_place_device(*number_of_device);
   if (spec.held) {
     UniqueFd copy(fcntl(made->get(), F_DUPFD_CLOEXEC, 3));
     if (auto held = (*mount)->hold(std::move(copy)); !held) return (*mount)->abandon(), fail(held.error());

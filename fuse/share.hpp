@@ -66,6 +66,9 @@ struct MountSpec {
   // Lets the kernel read and write open files by itself, where it can. Without `held` such files keep the rights that they were
   // opened with until they are closed.
   bool passthrough = true;
+  // Requests come over io_uring (Ring): faster, but the mount does not outlive its daemon: after a crash or an upgrade everything
+  // in it is ENOTCONN. Code::unavailable with what to do where the kernel does not offer it.
+  bool io_uring = false;
 };
 
 // The moments in serving a request at which the daemon's death leaves different things behind.
@@ -148,6 +151,7 @@ class Share {
     std::uint64_t operations = 0;
     std::uint64_t known_inodes = 0;
     bool passthrough = false;
+    bool io_uring = false;
     std::string file_system;
     zones::Ends ends;
     zones::Gates::ClientState way;  // to its file system

@@ -43,6 +43,33 @@ struct ReplyHead {  // fuse_out_header
   std::uint64_t unique;
 };
 
+// The second word of flags in fuse_init_in (after its head) and in fuse_init_out.
+inline constexpr std::size_t kInitFlags2At = sizeof(RequestHead) + 16;
+inline constexpr std::size_t kInitReplyFlags2At = 32;
+inline constexpr std::uint32_t kInitOverRing = 1U << (41U - 32U);  // FUSE_OVER_IO_URING
+
+// FUSE over io_uring (Documentation/filesystems/fuse/fuse-io-uring.rst).
+inline constexpr std::uint32_t kRingRegister = 1;        // FUSE_IO_URING_CMD_REGISTER
+inline constexpr std::uint32_t kRingCommitAndFetch = 2;  // FUSE_IO_URING_CMD_COMMIT_AND_FETCH
+
+struct RingHead {                       // fuse_uring_req_header
+  std::array<std::byte, 128> in_out;    // RequestHead, and ReplyHead
+  std::array<std::byte, 128> argument;  // the first one, where it has a size of its own
+  std::uint64_t flags;
+  std::uint64_t commit;        // names the request when it is answered
+  std::uint32_t payload_size;  // of the other arguments; of the answer without its head
+  std::uint32_t padding;
+  std::uint64_t reserved;
+};
+static_assert(sizeof(RingHead) == 288);
+
+struct RingCommand {  // fuse_uring_cmd_req: in the submission entry
+  std::uint64_t flags;
+  std::uint64_t commit;
+  std::uint16_t queue;
+  std::array<std::uint8_t, 6> padding;
+};
+
 // Zeroes where the bytes end before.
 template <class T>
 T read_as(std::span<const std::byte> bytes, std::size_t at = 0) {

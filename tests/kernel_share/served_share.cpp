@@ -25,7 +25,9 @@ namespace berth::fuse::test {
 namespace {
 
 std::string place_mount(Share& share, const Place& place) {
-  auto mount = share.mount(place.spec);
+  MountSpec spec = place.spec;
+  if (std::getenv("BERTH_TEST_IO_URING") != nullptr) spec.io_uring = true;
+  auto mount = share.mount(spec);
   if (!mount) return mount.error().message;
   if (move_mount(mount->get(), "", AT_FDCWD, place.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return "move_mount: " + std::string(std::strerror(errno));

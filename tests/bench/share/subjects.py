@@ -3,6 +3,7 @@
 A subject has `path` (where it is used) and `backing` (the directory behind it).
 """
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -109,16 +110,24 @@ class Server:
 class Berth:
     name = "berth"
     how = "one mount, its tree known to no other"
+    ways = ()
 
     def __init__(self, server, home):
         self.backing = home / f"{self.name}-backing"
         self.path = home / self.name
         for directory in [self.backing, self.path]:
             directory.mkdir()
-        server.ask("mount", f"bench/{self.name}", self.backing, self.path, "a")
+        server.ask("mount", f"bench/{self.name}", self.backing, self.path, "a", *self.ways)
 
     def stop(self):
         subprocess.run(["umount", "--lazy", str(self.path)], check=False)
+
+
+class BerthRing(Berth):
+    """Berth, whose requests come over io_uring."""
+    name = "ring"
+    how = "Berth with the option io_uring: the mount does not outlive its daemon"
+    ways = ("io_uring",)
 
 
 class BerthPair(Berth):
@@ -137,14 +146,24 @@ class BerthPair(Berth):
         subprocess.run(["umount", "--lazy", str(self.other)], check=False)
 
 
+RING_SWITCH = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
+
+
+def ring_is_offered():
+    return RING_SWITCH.exists() and RING_SWITCH.read_text().strip() == "Y"
+
+
 def start_all(server, home, wanted, ends, say):
     """Native first, Berth last; peers that can't be had are left out, with a word. `ends` (an ExitStack) stops them."""
     started = []
-    for kind in [Native, Bindfs, Mergerfs, Berth, BerthPair]:
+    for kind in [Native, Bindfs, Mergerfs, Berth, BerthRing, BerthPair]:
         if wanted and kind.name not in wanted:
             continue
         if issubclass(kind, Mounted) and not shutil.which(kind.name):
             say(f"{kind.name} is not installed: left out")
+            continue
+        if kind is BerthRing and not ring_is_offered():
+            say(f"{RING_SWITCH} is not Y: `ring` is left out")
             continue
         subject = kind(server, home) if issubclass(kind, Berth) else kind(home)
         ends.callback(subject.stop)
