@@ -330,6 +330,7 @@ bool Mount::send_init_reply(std::span<iovec> message) {
     log::warning("mount is served without io_uring: the kernel did not offer it", {{"mount", id().str()}});
   }
   ring_open_ = true;
+  over_ring_ = agreed;
   if (writev(device_, message.data(), static_cast<int>(message.size())) < 0) return false;
   if (agreed) common_.ring.open(ring_, shared_from_this());
   return true;
@@ -483,7 +484,7 @@ Share::MountStats Mount::stats() const {
           .operations = usage_.read(false).operations(),
           .known_inodes = inodes_->size(),
           .passthrough = passthrough_ && !gated(),
-          .io_uring = header_->over_ring != 0,
+          .io_uring = over_ring_,
           .file_system = file_system(),
           .ends = ends(),
           .way = common_.gates.state(number_)};

@@ -186,6 +186,7 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   std::shared_ptr<SessionCache> cache_;
   int device_ = -1;                         // the session's
   std::shared_ptr<Ring::Connection> ring_;  // null: over the device only
+  std::atomic<bool> over_ring_ = false;     // the kernel has agreed
   std::atomic<bool> ring_open_ = false;     // from the reply to INIT on; before any other request
   std::mutex passthrough_mutex_;            // backing ids: register once, close after the last
   std::atomic<bool> passthrough_ = false;

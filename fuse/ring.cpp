@@ -31,9 +31,10 @@ namespace {
 
 constexpr const char* kSwitch = "/sys/module/fuse/parameters/enable_uring";
 // So many requests of one processor can be under way, or wait here, at a time; more are added where they wait for long.
-constexpr unsigned kDepth = 4;
-constexpr unsigned kFreeAtLeast = 2;
+constexpr unsigned kDepth = 8;
+constexpr unsigned kFreeAtLeast = 4;
 constexpr unsigned kHelpers = 4;
+constexpr std::uint64_t kNothings = std::uint64_t{1} << 62U;  // numbers that the kernel gives to no request
 constexpr unsigned kSubmissions = 1024;
 // The head has a page, at the end of which the request is put together, just before its payload.
 constexpr std::size_t kHeadBytes = 4096;
@@ -145,6 +146,7 @@ class Ring::Thread {
   void add(const std::shared_ptr<Connection>& connection, std::uint16_t queue);
   void completed(std::uint64_t data, int result);
   void serve(Entry& entry);
+  void make_room(Connection& connection, std::uint16_t queue, Ino file);
   void ended(Entry& entry, int result);
 
   Ring& ring_;
@@ -337,7 +339,7 @@ void Ring::Thread::take_messages() {
   for (const Joining& one : joining) {
     for (const std::uint16_t queue : one.queues) {
       // A queue of a processor that we have not, or that is not there, serves whoever was moved.
-      const unsigned depth = queue == processor_ ? kDepth : 1;
+      const unsigned depth = queue == processor_ ? kDepth : kFreeAtLeast;
       for (unsigned i = 0; i < depth; ++i) add(one.connection, queue);
     }
   }
@@ -383,12 +385,9 @@ void Ring::Thread::serve(Entry& entry) {
   entry.unique = in.unique;
   serving = &entry;
   const std::shared_ptr<Client> client = entry.connection.client();
+  if (in.opcode == kOpNotifyReply) return entry.connection.answer(in.unique, 0);
   if (in.size < sizeof(in) + payload || payload > kWriteBytesMax || argument > head.argument.size() || client == nullptr) {
-    const ReplyHead refusal{sizeof(ReplyHead), client == nullptr ? -ENOTCONN : -EIO, in.unique};
-    const iovec part{const_cast<ReplyHead*>(&refusal), sizeof(refusal)};
-    entry.connection.reply({&part, 1});
-    serving = nullptr;
-    return;
+    return entry.connection.answer(in.unique, client == nullptr ? ENOTCONN : EIO);
   }
   const bool helped = takes_long(in.opcode);
   const bool copied = !helped && in.size <= copy_.size();
@@ -404,12 +403,27 @@ void Ring::Thread::serve(Entry& entry) {
     client->serve_from_ring(request, *record_);
     serving = nullptr;
   }
-  if (entry.unique != in.unique) return;
-  // It waits for something else: who is to come next must find room.
-  if (const auto joined = joined_.find(&entry.connection); joined != joined_.end()) {
-    const std::shared_ptr<Connection> connection = joined->second.connection;
-    for (unsigned free = connection->free_entries(entry.queue); free < kFreeAtLeast; ++free) add(connection, entry.queue);
-  }
+  if (entry.unique == in.unique) make_room(entry.connection, entry.queue, in.nodeid);
+}
+
+// A request holds its entry for longer. Whoever comes next must find another one; and whoever came meanwhile waits in the kernel,
+// which looks there only when a request is answered, not when an entry is added. So it is made to send one, with nothing in it:
+// of the same file, which for this must be a regular one. What else holds an entry for long is let go in time, but for flock(2)
+// on a directory, which the entries that are left have to do for.
+void Ring::Thread::make_room(Connection& connection, std::uint16_t queue, Ino file) {
+  const auto joined = joined_.find(&connection);
+  unsigned free = connection.free_entries(queue);  // those that hold a request of which nobody has heard yet are among them
+  if (joined == joined_.end() || free >= kFreeAtLeast) return;
+  const std::shared_ptr<Connection> shared = joined->second.connection;
+  for (; free < kFreeAtLeast; ++free) add(shared, queue);
+  submit();
+  const NotifyRetrieve nothing{.head = {sizeof(NotifyRetrieve), kNotifyRetrieve, 0},
+                               .unique = kNothings + 2 * connection.nothings_++,
+                               .nodeid = file,
+                               .offset = 0,
+                               .size = 0,
+                               .padding = 0};
+  [[maybe_unused]] const auto sent = write(connection.device_.get(), &nothing, sizeof(nothing));  // from this processor
 }
 
 Ring::Ring(std::function<void()> prepare) : prepare_(std::move(prepare)) {}
@@ -503,6 +517,13 @@ unsigned Ring::Connection::free_entries(std::uint16_t queue) {
   const std::scoped_lock lock(mutex_);
   return static_cast<unsigned>(
       std::ranges::count_if(entries_, [&](const auto& entry) { return entry->queue == queue && entry->unique == 0; }));
+}
+
+void Ring::Connection::answer(std::uint64_t unique, int error) {
+  ReplyHead head{sizeof(ReplyHead), -error, unique};
+  const iovec message{&head, sizeof(head)};
+  reply({&message, 1});
+  serving = nullptr;
 }
 
 bool Ring::Connection::reply(std::span<const iovec> message) {

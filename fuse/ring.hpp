@@ -81,6 +81,7 @@ class Ring::Connection {
   friend class Ring;
   std::shared_ptr<Client> client();
   Entry* find(std::uint64_t unique);
+  void answer(std::uint64_t unique, int error);
   Entry* add_entry(Thread& thread, std::uint16_t queue);
   unsigned free_entries(std::uint16_t queue);
 
@@ -88,6 +89,7 @@ class Ring::Connection {
   std::mutex mutex_;
   std::shared_ptr<Client> client_;
   std::vector<std::unique_ptr<Entry>> entries_;
+  std::atomic<std::uint64_t> nothings_ = 0;  // see make_room()
 };
 
 }  // namespace berth::fuse

@@ -15,6 +15,9 @@ inline constexpr std::uint32_t kOpInit = 26;
 inline constexpr std::uint32_t kOpInterrupt = 36;
 inline constexpr std::uint32_t kOpBatchForget = 42;
 
+inline constexpr std::uint32_t kOpNotifyReply = 41;
+
+inline constexpr std::int32_t kNotifyRetrieve = 5;
 inline constexpr std::int32_t kNotifyResend = 7;
 inline constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
 inline constexpr unsigned long kBackingClose = 0x4004e502;  // FUSE_DEV_IOC_BACKING_CLOSE: _IOW(229, 2, uint32_t)
@@ -41,6 +44,15 @@ struct ReplyHead {  // fuse_out_header
   std::uint32_t size;
   std::int32_t error;
   std::uint64_t unique;
+};
+
+struct NotifyRetrieve {  // fuse_out_header, fuse_notify_retrieve_out
+  ReplyHead head;
+  std::uint64_t unique;  // of the request that brings it
+  std::uint64_t nodeid;
+  std::uint64_t offset;
+  std::uint32_t size;
+  std::uint32_t padding;
 };
 
 // The second word of flags in fuse_init_in (after its head) and in fuse_init_out.

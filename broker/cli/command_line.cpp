@@ -162,6 +162,8 @@ int run_command_line(int argc, char** argv) {
   made->add_option("--access-point", mount_options.access_point, "through this access point (fsap-...)");
   made->add_option("--zone", mount_options.zone, "through the mount target of this zone instead of the first");
   made->add_flag("--read-only", mount_options.read_only, "without writing, whatever the role may");
+  made->add_flag("--io-uring", mount_options.io_uring,
+                 "FUSE over io_uring: faster, but the mount ends when the daemon is killed or upgraded");
   add_example(*made, "berth fs mount fs-0123 /mnt --role writer --access-point fsap-4567");
 
   FsUnmountOptions unmount_options;

@@ -87,7 +87,7 @@ struct FsMountOptions : CommonOptions {
   std::string source;  // FILE_SYSTEM[:/PATH]
   std::string directory;
   std::string role, access_point, zone;
-  bool read_only = false;
+  bool read_only = false, io_uring = false;
 };
 Result<int> fs_mount(const FsMountOptions& options);
 struct FsUnmountOptions : CommonOptions {

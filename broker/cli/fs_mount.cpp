@@ -77,7 +77,8 @@ Result<int> fs_mount(const FsMountOptions& options) {
                            {"role", options.role},
                            {"zone", options.zone},
                            {"directory", directory},
-                           {"read_only", options.read_only ? "1" : ""}});
+                           {"read_only", options.read_only ? "1" : ""},
+                           {"io_uring", options.io_uring ? "1" : ""}});
   if (!taken) return fail(taken.error());
   const Json& mount = taken->description;
   if (auto placed = place(taken->mount, directory, options.read_only); !placed) {

@@ -29,7 +29,8 @@ Json describe(const HostMounts::Mount& mount) {
           {"role", mount.role_arn},
           {"zone", mount.zone},
           {"directory", mount.directory},
-          {"read_only", mount.read_only}};
+          {"read_only", mount.read_only},
+          {"io_uring", mount.io_uring}};
 }
 
 http::Response offer_answer(const Result<HostMounts::Offer>& offer) {
@@ -54,7 +55,8 @@ http::Response handle_fs(HostMounts& mounts, const http::Request& request) {
                                       .role = values["role"],
                                       .zone = values["zone"],
                                       .directory = values["directory"],
-                                      .read_only = values["read_only"] == "1"}));
+                                      .read_only = values["read_only"] == "1",
+                                      .io_uring = values["io_uring"] == "1"}));
   if (post && request.path() == "/fs/look") return offer_answer(mounts.offer_look(values["file_system"]));
   if (post && request.path() == "/fs/taken") return mounts.taken(values["mount"]), json_answer(Json::object());
   if (post && request.path() == "/fs/unmount") {

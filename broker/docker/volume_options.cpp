@@ -8,7 +8,7 @@
 namespace berth::docker {
 namespace {
 
-constexpr const char* kKnown = "file-system, access-point, path, role, zone and read-only";
+constexpr const char* kKnown = "file-system, access-point, path, role, zone, read-only and io-uring";
 constexpr std::size_t kNameMax = 200;
 
 bool is_id(const std::string& text, std::string_view prefix) {
@@ -23,10 +23,10 @@ Result<bool> read_flag(const std::string& name, const std::string& value) {
 }
 
 Result<> read_option(const std::string& name, const std::string& value, VolumeOptions& options) {
-  if (name == "read-only") {
+  if (name == "read-only" || name == "io-uring") {
     const auto flag = read_flag(name, value);
     if (!flag) return fail(flag.error());
-    options.read_only = *flag;
+    (name == "read-only" ? options.read_only : options.io_uring) = *flag;
     return {};
   }
   std::string* const target = name == "file-system"    ? &options.file_system

@@ -15,6 +15,7 @@ struct VolumeOptions {
   std::string role;          // name or ARN; empty: the default one, or none: without IAM authorization
   std::string zone;          // empty: the first with a mount target
   bool read_only = false;    // whatever the role may
+  bool io_uring = false;     // as MountSpec::io_uring
   bool operator==(const VolumeOptions&) const = default;
 };
 

@@ -28,6 +28,7 @@ Json status(const VolumeView& volume) {
   Json shown{{"file-system", options.file_system},
              {"zone", options.zone},
              {"read-only", options.read_only},
+             {"io-uring", options.io_uring},
              {"role", options.role},
              {"rights", volume.rights},
              {"mounts", volume.mounts}};

@@ -29,6 +29,7 @@ launch::OutsideMount wish_of(const std::string& name, const VolumeOptions& optio
           .role_arn = options.role,
           .zone = options.zone,
           .read_only = options.read_only,
+          .io_uring = options.io_uring,
           .session = "berth-volume",
           .role_hint = kRoleHint};
 }
@@ -47,6 +48,7 @@ std::string Volumes::encode(const Volume& volume) {
               {"role", o.role},
               {"zone", o.zone},
               {"read_only", o.read_only},
+              {"io_uring", o.io_uring},
               {"created_at", volume.created_at.time_since_epoch().count()},
               {"mount", volume.mount},
               {"users", volume.users}}
@@ -62,7 +64,8 @@ Volumes::Volume Volumes::decode(const std::string& name, const std::string& text
                     .path = json.value("path", "/"),
                     .role = json.value("role", ""),
                     .zone = json.value("zone", ""),
-                    .read_only = json.value("read_only", true)};
+                    .read_only = json.value("read_only", true),
+                    .io_uring = json.value("io_uring", false)};
   volume.created_at = TimePoint(std::chrono::microseconds(json.value("created_at", std::int64_t{0})));
   volume.mount = json.value("mount", "");
   volume.users = json.value("users", std::map<std::string, unsigned>{});

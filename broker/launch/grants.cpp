@@ -204,6 +204,8 @@ Judgement judge_mount(const fuse::Catalog& catalog, const credentials::Identitie
   // Counting every byte costs passthrough, so it is asked for.
   const auto metered = file_system->tags.find("berth:metered");
   spec.metered = metered != file_system->tags.end() && metered->second == "exact";
+  const auto ring = file_system->tags.find("berth:io-uring");
+  spec.io_uring = ring != file_system->tags.end() && ring->second == "on";
   return spec;
 }
 

@@ -19,9 +19,9 @@ constexpr std::string_view kKind = "host-mount";
 constexpr auto kPatience = std::chrono::seconds(30);
 
 std::string encode(const HostMounts::Mount& mount) {
-  return Json{{"file_system", mount.file_system}, {"root", mount.root}, {"access_point", mount.access_point},
-              {"role_arn", mount.role_arn},       {"zone", mount.zone}, {"directory", mount.directory},
-              {"read_only", mount.read_only}}
+  return Json{{"file_system", mount.file_system}, {"root", mount.root},        {"access_point", mount.access_point},
+              {"role_arn", mount.role_arn},       {"zone", mount.zone},        {"directory", mount.directory},
+              {"read_only", mount.read_only},     {"io_uring", mount.io_uring}}
       .dump();
 }
 
@@ -36,6 +36,7 @@ HostMounts::Mount decode(const std::string& id, const std::string& text) {
   mount.zone = json.value("zone", "");
   mount.directory = json.value("directory", "");
   mount.read_only = json.value("read_only", true);
+  mount.io_uring = json.value("io_uring", false);
   return mount;
 }
 
@@ -49,6 +50,7 @@ Result<fuse::MountSpec> HostMounts::decide(Mount& mount) const {
                     .role_arn = mount.role_arn,
                     .zone = mount.zone,
                     .read_only = mount.read_only,
+                    .io_uring = mount.io_uring,
                     .session = "berth-fs-mount",
                     .role_hint = "name a role with --role"};
   auto judged = decide_outside_mount(plane_, file_systems_, wish);
@@ -60,6 +62,7 @@ Result<fuse::MountSpec> HostMounts::decide(Mount& mount) const {
   mount.zone = wish.zone;
   mount.root = judged->root;
   mount.rights = judged->rights;
+  mount.io_uring = judged->io_uring;
   return std::move(*judged);
 }
 
@@ -69,7 +72,8 @@ Result<HostMounts::Offer> HostMounts::offer(const Request& request) {
               .access_point = request.access_point,
               .zone = request.zone,
               .directory = request.directory,
-              .read_only = request.read_only};
+              .read_only = request.read_only,
+              .io_uring = request.io_uring};
   if (!request.role.empty()) {
     auto role = find_role(plane_, request.role);
     if (!role) return fail(role.error());

@@ -31,11 +31,13 @@ class HostMounts {
     std::string zone;          // empty: the first with a mount target
     std::string directory;     // where it is to stand, as the asker names it
     bool read_only = false;
+    bool io_uring = false;  // as MountSpec::io_uring
   };
   struct Mount {
     std::string id;  // "host/..."
     std::string file_system, root, access_point, role_arn, zone, directory;
     bool read_only = false;
+    bool io_uring = false;
     fuse::Rights rights;
   };
   // A mount that waits to be taken.

@@ -87,6 +87,7 @@ Result<fuse::MountSpec> decide_outside_mount(control::ControlPlane& plane, const
   auto judged = judge_mount(few.catalog, *plane.identities(), volume, client, plane.region(), file_systems);
   if (!judged) return fail(judged.error().code, "{}", judged.error().explanation);
   if (mount.read_only) judged->rights.write = false;
+  if (mount.io_uring) judged->io_uring = true;
   return std::move(*judged);
 }
 

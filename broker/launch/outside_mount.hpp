@@ -20,6 +20,7 @@ struct OutsideMount {
   std::string role_arn;      // empty: without IAM authorization
   std::string zone;          // empty: the first with a mount target, which is then put here
   bool read_only = false;
+  bool io_uring = false;  // as MountSpec::io_uring; without it as the file system's tag says
   std::string session;    // of the role: how policies and messages name who mounts
   std::string role_hint;  // how to name a role, for who is denied without one
 };

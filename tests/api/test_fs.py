@@ -2,6 +2,7 @@
 import errno
 import json
 import os
+import pathlib
 import signal
 import stat
 import subprocess
@@ -156,6 +157,48 @@ def test_a_mount_survives_the_daemon_and_ends_with_down(own_berth, directory):
     own_berth.command("down")
     assert list(directory.iterdir()) == []
     assert not any(str(directory) in line for line in mount_table())
+
+
+RING_SWITCH = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
+
+
+@pytest.fixture
+def ring_switch():
+    """The kernel's switch for FUSE over io_uring, on during the test."""
+    if not RING_SWITCH.exists():
+        pytest.skip("missing: FUSE over io_uring (kernel 6.14)")
+    before = RING_SWITCH.read_text().strip()
+    RING_SWITCH.write_text("1")
+    yield RING_SWITCH
+    RING_SWITCH.write_text("1" if before == "Y" else "0")
+
+
+def test_over_io_uring_a_person_and_a_task_share_files_until_the_daemon_dies(own_berth, directory, ring_switch):
+    cluster = Cluster(own_berth, "ring")
+    file_system = cluster.file_system()
+    cluster.efs.tag_resource(ResourceId=file_system["FileSystemId"], Tags=[{"Key": "berth:io-uring", "Value": "on"}])
+    fs(cluster, "mount", file_system["FileSystemId"], str(directory), "--io-uring")
+    assert [m["io_uring"] for m in json.loads(fs(cluster, "mounts", "--json"))] == [True]
+    (directory / "from-host").write_text("host")
+    efs = {"fileSystemId": file_system["FileSystemId"]}
+    code, output, _ = cluster.run("ring", ["sh", "-c", "cat /data/from-host; echo task > /data/from-task"], volume=(efs, "/data"))
+    assert (code, output.strip()) == (0, "host")
+    assert (directory / "from-task").read_text() == "task\n"
+    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
+    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    assert error_of(lambda: (directory / "from-task").read_text()) in (errno.ENOTCONN, errno.ECONNABORTED)
+    fs(cluster, "unmount", str(directory))
+    fs(cluster, "mount", file_system["FileSystemId"], str(directory), "--io-uring")
+    assert (directory / "from-task").read_text() == "task\n"
+
+
+def test_where_the_kernel_has_no_io_uring_for_fuse_a_mount_says_what_to_do(cluster, directory, ring_switch):
+    ring_switch.write_text("0")
+    file_system = cluster.file_system()
+    refused = fs(cluster, "mount", file_system["FileSystemId"], str(directory), "--io-uring", check=False)
+    assert refused.returncode != 0
+    assert f"`echo 1 > {RING_SWITCH}` as root" in refused.stderr
+    fs(cluster, "mount", file_system["FileSystemId"], str(directory))
 
 
 def test_cp_ls_and_du_look_inside_without_a_mount(cluster, tmp_path):

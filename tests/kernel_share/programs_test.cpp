@@ -11,17 +11,25 @@ namespace {
 
 constexpr Rights kAll{.write = true, .root_access = true};
 
-class Programs : public testing::TestWithParam<bool> {  // with and without passthrough
+enum class Way { through_the_daemon, passthrough, over_io_uring, over_io_uring_only };
+
+class Programs : public testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
+    const bool ring = GetParam() == Way::over_io_uring || GetParam() == Way::over_io_uring_only;
+    const bool passthrough = GetParam() == Way::passthrough || GetParam() == Way::over_io_uring;
     BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+    BERTH_NEEDS(!ring || why_no_ring().empty(), why_no_ring());
     backing_ = temporary_ / "backing";
     at_ = temporary_ / "mnt";
     ASSERT_EQ(shell("mkdir -p " + backing_), 0);
     share_ = std::make_unique<ServedShare>(
-        std::vector{Place{.spec = {.id = MountId("programs/data"), .backing_directory = backing_, .rights = kAll}, .path = at_}},
-        Share::Options{.passthrough = GetParam()});
+        std::vector{
+            Place{.spec = {.id = MountId("programs/data"), .backing_directory = backing_, .rights = kAll, .io_uring = ring},
+                  .path = at_}},
+        Share::Options{.passthrough = passthrough});
     ASSERT_EQ(share_->error(), "");
+    ASSERT_EQ(share_->over_ring(), ring);
   }
 
   TemporaryDirectory temporary_;
@@ -30,8 +38,19 @@ class Programs : public testing::TestWithParam<bool> {  // with and without pass
   std::unique_ptr<ServedShare> share_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Share, Programs, testing::Bool(),
-                         [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
+std::string name_of(const testing::TestParamInfo<Way>& instance) {
+  switch (instance.param) {
+    case Way::through_the_daemon: return "ThroughTheDaemon";
+    case Way::passthrough: return "Passthrough";
+    case Way::over_io_uring: return "PassthroughAndIoUring";
+    case Way::over_io_uring_only: return "IoUring";
+  }
+  return {};
+}
+
+INSTANTIATE_TEST_SUITE_P(Share, Programs,
+                         testing::Values(Way::through_the_daemon, Way::passthrough, Way::over_io_uring, Way::over_io_uring_only),
+                         name_of);
 
 TEST_P(Programs, AFileIsWrittenAndReadBack) {
   EXPECT_EQ(shell("cd " + at_ + " && mkdir a && echo hello > a/b && cat a/b && ls -la a"), 0);

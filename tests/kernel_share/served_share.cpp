@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -24,9 +25,11 @@
 namespace berth::fuse::test {
 namespace {
 
+constexpr const char* kAllOverRing = "BERTH_TEST_IO_URING";
+
 std::string place_mount(Share& share, const Place& place) {
   MountSpec spec = place.spec;
-  if (std::getenv("BERTH_TEST_IO_URING") != nullptr) spec.io_uring = true;
+  if (std::getenv(kAllOverRing) != nullptr) spec.io_uring = true;
   auto mount = share.mount(spec);
   if (!mount) return mount.error().message;
   if (move_mount(mount->get(), "", AT_FDCWD, place.path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
@@ -106,6 +109,7 @@ std::string answer_command(Share& share, const Clock* clock, const std::string& 
   if (command.starts_with("park")) return parked_of(share, id);
   if (command.starts_with("stat")) return std::to_string(share.stats().size());
   if (command.starts_with("pass")) return share.stats().at(0).passthrough ? "yes" : "no";
+  if (command.starts_with("ring")) return share.stats().at(0).io_uring ? "yes" : "no";
   if (command.starts_with("drop")) return share.detach(MountId(id)), "ok";
   if (command.starts_with("rgt")) {
     const int bits = command[3] - '0';
@@ -145,6 +149,18 @@ std::string why_no_mounts() {
     if (geteuid() != 0) return "root";
     if (::access("/dev/fuse", R_OK | W_OK) != 0) return "/dev/fuse";
     if (!enter_private_namespace()) return "a mount namespace of its own (unshare)";
+    return {};
+  }();
+  return reason.empty() && std::getenv(kAllOverRing) != nullptr ? why_no_ring() : reason;
+}
+
+std::string why_no_ring() {
+  static const std::string reason = []() -> std::string {
+    std::string before;
+    if (!(std::ifstream(kRingSwitch) >> before)) return "FUSE over io_uring (kernel 6.14)";
+    if (before == "Y") return {};
+    if (!(std::ofstream(kRingSwitch) << 1 << std::flush)) return std::string("to write ") + kRingSwitch;
+    std::atexit([] { std::ofstream(kRingSwitch) << 0; });
     return {};
   }();
   return reason;
@@ -193,7 +209,20 @@ bool ServedShare::set_rights(const MountId& id, Rights rights) {
 
 void ServedShare::detach(const MountId& id) { ask("drop" + id.str()); }
 
-bool ServedShare::passthrough() { return ask("pass") == "yes"; }
+void ServedShare::wait_for_init() {
+  struct stat attributes{};
+  for (const std::string& path : paths_) stat(path.c_str(), &attributes);  // answered after what is agreed with the kernel
+}
+
+bool ServedShare::passthrough() {
+  wait_for_init();
+  return ask("pass") == "yes";
+}
+
+bool ServedShare::over_ring() {
+  wait_for_init();
+  return ask("ring") == "yes";
+}
 
 std::size_t ServedShare::mounts_alive() { return std::stoul(ask("stat")); }
 

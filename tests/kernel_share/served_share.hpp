@@ -33,8 +33,12 @@ struct Place {
   std::string path;  // made where missing
 };
 
-// Why real mounts can't be made here; empty where they can. Moves the process into a private mount namespace, once.
+// Why real mounts can't be made here; empty where they can. Moves the process into a private mount namespace, once. With
+// BERTH_TEST_IO_URING=1 all mounts are over io_uring, and what that needs is asked for, too.
 std::string why_no_mounts();
+// The same for mounts over io_uring. The kernel's switch for them is on until the process ends.
+std::string why_no_ring();
+inline constexpr const char* kRingSwitch = "/sys/module/fuse/parameters/enable_uring";
 
 class ServedShare {
  public:
@@ -51,6 +55,8 @@ class ServedShare {
   std::size_t mounts_alive();
   // Whether the kernel serves the data of open files itself: not with a kernel before 6.9 or a libfuse before 3.17.
   bool passthrough();
+  // Whether the kernel has agreed to send requests over io_uring.
+  bool over_ring();
   void set_network(const zones::Network& network);
   void set_throughput(const std::string& file_system, const zones::Allowance& allowance, double credits = zones::kFirstCredits);
   void no_throughput(const std::string& file_system);
@@ -63,6 +69,7 @@ class ServedShare {
 
  private:
   std::string ask(const std::string& command);
+  void wait_for_init();
 
   std::vector<std::string> paths_;
   UniqueFd control_;

@@ -15,12 +15,19 @@ std::string refusal(const std::map<std::string, std::string>& options) {
 }
 
 TEST(VolumeOptions, AllOfThemAreRead) {
-  const auto read = read_volume_options(
-      {{"file-system", "fs-01"}, {"access-point", "fsap-02"}, {"role", "writer"}, {"zone", "us-east-1b"}, {"read-only", "true"}});
+  const auto read = read_volume_options({{"file-system", "fs-01"},
+                                         {"access-point", "fsap-02"},
+                                         {"role", "writer"},
+                                         {"zone", "us-east-1b"},
+                                         {"read-only", "true"},
+                                         {"io-uring", "true"}});
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(*read,
-            (VolumeOptions{
-                .file_system = "fs-01", .access_point = "fsap-02", .role = "writer", .zone = "us-east-1b", .read_only = true}));
+  EXPECT_EQ(*read, (VolumeOptions{.file_system = "fs-01",
+                                  .access_point = "fsap-02",
+                                  .role = "writer",
+                                  .zone = "us-east-1b",
+                                  .read_only = true,
+                                  .io_uring = true}));
 }
 
 TEST(VolumeOptions, OnlyTheFileSystemMustBeNamed) {
@@ -28,7 +35,9 @@ TEST(VolumeOptions, OnlyTheFileSystemMustBeNamed) {
   ASSERT_TRUE(read);
   EXPECT_EQ(read->path, "/");
   EXPECT_FALSE(read->read_only);
-  EXPECT_THAT(refusal({}), AllOf(HasSubstr("-o file-system=fs-"), HasSubstr("access-point, path, role, zone and read-only")));
+  EXPECT_FALSE(read->io_uring);
+  EXPECT_THAT(refusal({}),
+              AllOf(HasSubstr("-o file-system=fs-"), HasSubstr("access-point, path, role, zone, read-only and io-uring")));
 }
 
 TEST(VolumeOptions, ReadOnlyIsTrueFalseOrBare) {
@@ -39,7 +48,8 @@ TEST(VolumeOptions, ReadOnlyIsTrueFalseOrBare) {
 
 TEST(VolumeOptions, AnUnknownOneIsToldWhichThereAre) {
   EXPECT_THAT(refusal({{"file-system", "fs-01"}, {"filesystem", "x"}}),
-              AllOf(HasSubstr("no option `filesystem`"), HasSubstr("file-system, access-point, path, role, zone and read-only")));
+              AllOf(HasSubstr("no option `filesystem`"),
+                    HasSubstr("file-system, access-point, path, role, zone, read-only and io-uring")));
 }
 
 TEST(VolumeOptions, ValuesThatCannotBeRightAreToldWhy) {

@@ -81,6 +81,7 @@ TEST_F(VolumeProtocol, GetShowsTheOptionsByTheirNames) {
                                    {"role", "arn:r"},
                                    {"zone", "us-east-1a"},
                                    {"read-only", false},
+                                   {"io-uring", false},
                                    {"rights", "read only, root is nobody"},
                                    {"mounts", 2}}));
   EXPECT_EQ(ask("/VolumeDriver.List", "").second["Volumes"], Json({{{"Name", "data"}, {"Mountpoint", "/state/volumes/data"}}}));

@@ -208,13 +208,16 @@ TEST_F(DecideMount, TheMountKnowsItsZonesAndWhoseThroughputItShares) {
   EXPECT_EQ(spec->file_system, "fs-1");
   EXPECT_EQ(spec->ends, (fuse::zones::Ends{.client = "us-east-1a", .target = "us-east-1a", .one_zone = false}));
   EXPECT_FALSE(spec->metered);
+  EXPECT_FALSE(spec->io_uring);
   file_system.zone = "us-east-1a";
   file_system.tags["berth:metered"] = "exact";
+  file_system.tags["berth:io-uring"] = "on";
   catalog.put(file_system);
   spec = mount();
   ASSERT_TRUE(spec);
   EXPECT_TRUE(spec->ends.one_zone);
   EXPECT_TRUE(spec->metered);
+  EXPECT_TRUE(spec->io_uring);
 }
 
 TEST_F(DecideMount, ADeniedMountReadsAsEcsWritesIt) {
