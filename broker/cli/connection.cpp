@@ -1,10 +1,19 @@
 #include "broker/cli/connection.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdlib>
+#include <thread>
 
 #include <nlohmann/json.hpp>
 
 #include "broker/base/clock.hpp"
+#include "broker/base/unique_fd.hpp"
 #include "broker/http/client.hpp"
 #include "credentials/sigv4/sign.hpp"
 
@@ -13,6 +22,9 @@ namespace berth::cli {
 using Json = nlohmann::json;
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kPatience = std::chrono::seconds(5);
 
 // nullopt where the text is not JSON: nlohmann's exceptions stay here.
 Result<Json> parse_json(const std::string& text, std::string_view what) {
@@ -26,6 +38,27 @@ std::size_t number_header(const http::Response& response, std::string_view name)
   return value == nullptr ? 0 : std::strtoull(value->c_str(), nullptr, 10);
 }
 
+bool answers(const std::string& socket_path) {
+  const UniqueFd client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  struct sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!client || socket_path.size() >= sizeof(address.sun_path)) return true;  // whoever tries next will say what is wrong
+  socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return connect(client.get(), reinterpret_cast<const struct sockaddr*>(&address), sizeof(address)) == 0;
+}
+
+// Its keeper holds the lock for as long as it starts daemons.
+bool is_kept(const std::string& lock_path) {
+  const UniqueFd lock(open(lock_path.c_str(), O_RDONLY | O_CLOEXEC));
+  return lock && flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+// One that died is there again in a moment: whoever asks meanwhile waits for it.
+void wait_for_daemon(const store::StateDirectory& directory, Clock::time_point deadline) {
+  while (!answers(directory.admin_socket()) && is_kept(directory.lock()) && Clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
 }  // namespace
 
 Result<store::AdministratorCredentials> read_administrator(const std::string& state_directory) {
@@ -37,9 +70,15 @@ Result<store::AdministratorCredentials> read_administrator(const std::string& st
 
 Result<AdminAnswer> admin(const std::string& state_directory, const std::string& method, const std::string& target,
                           std::chrono::milliseconds timeout) {
-  http::Client client =
-      http::Client::unix_socket(store::StateDirectory{state_directory}.admin_socket(), {.read_timeout = timeout});
-  auto response = client.request(method, target, {}, "");
+  const store::StateDirectory directory{state_directory};
+  const auto deadline = Clock::now() + kPatience;
+  const auto ask = [&] {
+    wait_for_daemon(directory, deadline);
+    return http::Client::unix_socket(directory.admin_socket(), {.read_timeout = timeout}).request(method, target, {}, "");
+  };
+  auto response = ask();
+  // What a dying daemon had accepted. Only a question may be asked twice.
+  while (!response && method == "GET" && is_kept(directory.lock()) && Clock::now() < deadline) response = ask();
   if (!response) {
     return fail(Code::unavailable, "no daemon answers in `{}`: start it with `berth up` ({})", state_directory,
                 response.error().message);

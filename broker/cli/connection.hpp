@@ -22,7 +22,8 @@ struct AdminAnswer {
   std::size_t next_offset = 0;
   bool finished = false;
 };
-// A request to the admin socket. Code::unavailable, with what to do, where no daemon answers.
+// A request to the admin socket. Waits some seconds for a daemon that is being started again. Code::unavailable, with what to
+// do, where no daemon answers.
 Result<AdminAnswer> admin(const std::string& state_directory, const std::string& method, const std::string& target,
                           std::chrono::milliseconds timeout = std::chrono::seconds{10});
 // GET /status as JSON.

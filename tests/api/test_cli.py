@@ -1,5 +1,6 @@
 """`berth` as a user meets it: run, logs, stop, status, env, help, mistakes, and what stays over down and up."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -11,7 +12,6 @@ COMMANDS = ["up", "env", "status", "run", "logs", "stop", "down"]
 
 
 def berth_process(berth, *words, **options):
-    import os
     return subprocess.Popen([BERTH, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "BERTH_STATE_DIR": str(berth.state)}, **options)
 
@@ -180,6 +180,14 @@ def test_up_where_one_is_up_already_says_so_and_changes_nothing(berth):
     assert "already" in berth.command("up", "--listen", "127.0.0.1:0")
     after = berth.status()
     assert (after["endpoint"], after["keeper_pid"]) == (before["endpoint"], before["keeper_pid"])
+
+
+def test_a_question_to_a_daemon_that_is_coming_back_is_answered(own_berth):
+    daemons = {own_berth.status()["daemon_pid"]}
+    for _ in range(5):
+        os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
+        daemons.add(json.loads(own_berth.command("status", "--json"))["daemon_pid"])
+    assert len(daemons) >= 5
 
 
 def test_what_the_api_holds_is_there_after_down_and_up(machine):
