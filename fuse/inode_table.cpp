@@ -1,6 +1,7 @@
 #include "fuse/inode_table.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,16 +13,21 @@
 
 #include "fuse/backing_watch.hpp"
 #include "fuse/journal.hpp"
+#include "fuse/standby.hpp"
 
 namespace berth::fuse {
 namespace {
 
 FileHandle handle_of(const InodeRecord& record) { return {record.handle_type, record.handle_size, record.handle}; }
 
+// Some megabytes.
+constexpr std::uint32_t kWorthGivingBack = 65'536;
+
 }  // namespace
 
 InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache,
-                       Coherence& coherence, BackingWatch* watch, CountIntent* counting, std::span<JournalRecord> records)
+                       Coherence& coherence, BackingWatch* watch, CountIntent* counting, std::span<JournalRecord> records,
+                       std::atomic<std::uint32_t>* generation_floor)
     : survival_(survival),
       mount_(mount),
       cache_(cache),
@@ -29,6 +35,7 @@ InodeTable::InodeTable(Survival& survival, const std::string& prefix, MountNumbe
       watch_(watch),
       counting_(counting),
       records_(records),
+      generation_floor_(generation_floor == nullptr ? own_generation_floor_ : *generation_floor),
       slots_(survival, prefix + "/inodes") {}
 
 InodeTable::~InodeTable() {
@@ -77,6 +84,7 @@ Result<> InodeTable::create(UniqueFd root) {
   record.lookups = 1;
   index_[key_of(attributes)] = 0;
   used_ = 1;
+  blocks_.take(0);
   nodes_.at(0) = &coherence_.know(key_of(attributes), mount_, kRootIno);
   if (auto opened = open_mount_point(); !opened) return opened;
   watch(kRootIno);
@@ -99,7 +107,7 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
     InodeRecord& record = *slots_.at(slot);
     drop_lost(record);
     if (record.lookups == 0) {
-      ++record.generation;  // it may have been on its way out
+      if (record.number != 0) ++record.generation;  // it may have been on its way out
       free_.push_back(slot);
       continue;
     }
@@ -111,6 +119,7 @@ Result<> InodeTable::adopt(const std::set<std::string>& regions) {
     if (watch_ != nullptr && record.type == S_IFDIR && record.handle_size != 0)
       watch_->watched_before(node, key, mount_point_.get());
     ++used_;
+    blocks_.take(slot);
   }
   watch(kRootIno);
   return {};
@@ -199,6 +208,7 @@ void InodeTable::remove() {
   slots_.remove();
   index_.clear();
   free_.clear();
+  blocks_.clear();
   used_ = 0;
 }
 
@@ -225,7 +235,9 @@ InodeRecord* InodeTable::free_slot(std::uint32_t& slot) {
   }
   slot = free_.back();
   free_.pop_back();
-  return slots_.at(slot);
+  InodeRecord* record = slots_.at(slot);
+  record->generation = std::max(record->generation, generation_floor_.load());
+  return record;
 }
 
 Answer<Ino> InodeTable::retain(UniqueFd fd, struct stat& attributes) {
@@ -287,6 +299,7 @@ Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struc
     end_count();
     index_[key_of(attributes)] = slot;
     ++used_;
+    blocks_.take(slot);
     nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
   }
   if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return unretain(ino), refuse_last();
@@ -315,6 +328,13 @@ Ino InodeTable::find(const struct stat& attributes) const {
 }
 
 void InodeTable::forget(Ino ino, std::uint64_t lookups) {
+  if (!forget_one(ino, lookups)) return;
+  Standby::about_to_wait();
+  malloc_trim(0);
+}
+
+// True where so many are gone that their heap memory is worth giving back.
+bool InodeTable::forget_one(Ino ino, std::uint64_t lookups) {
   const std::scoped_lock lock(mutex_);
   JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
   InodeRecord* known = record(ino);
@@ -328,6 +348,10 @@ void InodeTable::forget(Ino ino, std::uint64_t lookups) {
   }
   if (request != nullptr) ++request->forgotten;
   end_count();
+  if (freed_ < kWorthGivingBack) return false;
+  freed_ = 0;
+  index_.rehash(0);
+  return true;
 }
 
 void InodeTable::unretain(Ino ino) {
@@ -363,6 +387,17 @@ void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
   ++record.generation;
   free_.push_back(slot);
   --used_;
+  ++freed_;
+  give_back(slot);
+}
+
+// A number that was in use must not come again with the same generation, also where its record is all zeroes from now on.
+void InodeTable::give_back(std::uint32_t slot) {
+  const auto idle = blocks_.give_back(slot);
+  const std::uint32_t end = std::min(idle.first + idle.count, slots_.size());
+  for (std::uint32_t i = idle.first; i < end; ++i)
+    generation_floor_ = std::max(generation_floor_.load(), slots_.at(i)->generation);
+  slots_.give_back(idle.first, idle.count);
 }
 
 InodeRecord* InodeTable::record(Ino ino) const {

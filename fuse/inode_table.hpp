@@ -21,6 +21,7 @@
 #include "fuse/coherence.hpp"
 #include "fuse/descriptor_cache.hpp"
 #include "fuse/file_handle.hpp"
+#include "fuse/idle_blocks.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/slot_table.hpp"
 
@@ -44,7 +45,8 @@ class InodeTable {
   // `watch`: null where nobody hears of changes past the share. `counting`: in the mount's memory; with `records`, the
   // journal's, makes counts exact over a crash.
   InodeTable(Survival& survival, const std::string& prefix, MountNumber mount, DescriptorCache& cache, Coherence& coherence,
-             BackingWatch* watch = nullptr, CountIntent* counting = nullptr, std::span<JournalRecord> records = {});
+             BackingWatch* watch = nullptr, CountIntent* counting = nullptr, std::span<JournalRecord> records = {},
+             std::atomic<std::uint32_t>* generation_floor = nullptr);
   ~InodeTable();
 
   // A new table whose nodeid 1 is `root`.
@@ -105,6 +107,8 @@ class InodeTable {
   Result<> open_mount_point();
   Result<> grow();
   InodeRecord* free_slot(std::uint32_t& slot);
+  void give_back(std::uint32_t slot);
+  bool forget_one(Ino ino, std::uint64_t lookups);
   Answer<Ino> retain_described(int fd, const FileHandle* handle, struct stat& attributes);
   void hold(InodeRecord& record, UniqueFd fd);
   void unknow_all();
@@ -124,6 +128,8 @@ class InodeTable {
   BackingWatch* const watch_;
   CountIntent* const counting_;
   const std::span<JournalRecord> records_;
+  std::atomic<std::uint32_t> own_generation_floor_ = 0;  // where there is none that outlives the daemon
+  std::atomic<std::uint32_t>& generation_floor_;
   UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH
   std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;
@@ -134,6 +140,8 @@ class InodeTable {
   std::unordered_map<InodeKey, std::uint32_t, InodeKeyHash> index_;  // to the newest record, where numbers were used again
   std::vector<std::uint32_t> free_;
   std::uint64_t used_ = 0;
+  IdleBlocks blocks_;
+  std::uint32_t freed_ = 0;  // since the heap's memory was given back
 };
 
 }  // namespace berth::fuse

@@ -116,7 +116,7 @@ struct CountIntent {
 };
 
 struct MountHeader {
-  static constexpr std::uint32_t kMagic = 0x42455238;  // "BER8"
+  static constexpr std::uint32_t kMagic = 0x42455239;  // "BER9"
   static constexpr unsigned kWorkersMax = 16;
   static constexpr std::size_t kGroupsMax = 64;
 
@@ -137,11 +137,12 @@ struct MountHeader {
   std::uint32_t metered;
   std::uint32_t over_ring;  // it ends with its daemon
   std::atomic<std::uint32_t> init_size;
-  std::array<std::byte, 256> init;  // the kernel's INIT, raw
-  CountIntent counting;             // locked with the inode table
-  std::uint32_t last_backing_id;    // ids rise: the next one may exist without being known
-  std::uint64_t place_device;       // st_dev of the mount that `place` is
-  std::int32_t place;               // the mount itself + 1, where the share holds it
+  std::array<std::byte, 256> init;              // the kernel's INIT, raw
+  std::atomic<std::uint32_t> generation_floor;  // of its inodes: no slot had a larger one when its memory was given back
+  CountIntent counting;                         // locked with the inode table
+  std::uint32_t last_backing_id;                // ids rise: the next one may exist without being known
+  std::uint64_t place_device;                   // st_dev of the mount that `place` is
+  std::int32_t place;                           // the mount itself + 1, where the share holds it
 };
 
 // Two programs with the same can serve each other's mounts.

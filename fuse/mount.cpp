@@ -121,7 +121,7 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   grant_.emplace(identity, header_->rights);
   revocation_.emplace(*grant_);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &common_.watch,
-                  header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records());
+                  header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records(), &header_->generation_floor);
   opens_.emplace(common_.survival, region_name(number_));
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);

@@ -3,6 +3,9 @@
 // at() is lock-free and takes any index; grow() is for one thread at a time.
 #pragma once
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -65,6 +68,17 @@ class SlotTable {
     return chunks_[chunk].load(std::memory_order_acquire) + (index - SlotChunks::start(chunk));
   }
 
+  // Zeroes those whole pages that hold none but these slots, and gives their memory back.
+  void give_back(std::uint32_t first, std::uint32_t count) {
+    const std::uint32_t end = std::min(first + count, size());
+    while (first < end) {
+      const std::size_t chunk = SlotChunks::of(first);
+      const std::uint32_t last = std::min(end, SlotChunks::start(chunk + 1));
+      give_back_pages(at(first), at(first) + (last - first));
+      first = last;
+    }
+  }
+
   void remove() {
     for (std::size_t i = 0; i < chunk_count_; ++i) survival_.remove_region(name(i));
     chunk_count_ = 0;
@@ -73,6 +87,15 @@ class SlotTable {
 
  private:
   static_assert(std::is_trivially_destructible_v<T>);
+  static void give_back_pages(T* begin, T* end) {
+    constexpr std::uintptr_t kPage = 4096;
+    const auto from = (reinterpret_cast<std::uintptr_t>(begin) + kPage - 1) / kPage * kPage;
+    const auto to = reinterpret_cast<std::uintptr_t>(end) / kPage * kPage;
+    if (from >= to) return;
+    void* const pages = reinterpret_cast<void*>(from);
+    // Shared memory of a file, or else the process's own.
+    if (madvise(pages, to - from, MADV_REMOVE) != 0) madvise(pages, to - from, MADV_DONTNEED);
+  }
   std::string name(std::size_t chunk) const { return fmt::format("{}/{}", prefix_, chunk); }
 
   Survival& survival_;

@@ -4,10 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -61,6 +65,25 @@ class InodeTables : public testing::Test {
 TEST_F(InodeTables, TheRootIsNodeidOneAndIsNeverForgotten) {
   table_->forget(kRootIno, 1000);
   EXPECT_EQ(number_behind(kRootIno), stat_of("").st_ino);
+}
+
+TEST_F(InodeTables, MemoryOfForgottenInodesGoesBackAndTheirNodeidsDoNotComeAgain) {
+  constexpr int kFiles = 4 * IdleBlocks::kSlots;
+  std::vector<Ino> before;
+  std::vector<InodeRecord*> records;
+  for (int i = 0; i < kFiles; ++i) before.push_back(retain(make_file(std::to_string(i))));
+  for (const Ino ino : before) records.push_back(table_->record(ino));
+  for (const Ino ino : before) table_->forget(ino, 1);
+  const auto zeroed = std::ranges::count_if(records, [](const InodeRecord* r) { return r->number == 0 && r->generation == 0; });
+  EXPECT_GT(zeroed, kFiles / 2);
+  EXPECT_EQ(number_behind(kRootIno), stat_of("").st_ino);
+  const std::set<Ino> gone(before.begin(), before.end());
+  for (int i = 0; i < kFiles; ++i) {
+    const Ino again = retain(std::to_string(i));
+    EXPECT_FALSE(gone.contains(again));
+    EXPECT_EQ(number_behind(again), stat_of(std::to_string(i)).st_ino);
+  }
+  EXPECT_EQ(table_->reach(before[0]).error(), Errno{ESTALE});
 }
 
 TEST_F(InodeTables, OneInodeHasOneNodeidUnderAllItsNames) {
