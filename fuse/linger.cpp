@@ -12,11 +12,21 @@ void Linger::woken(TimePoint now, Duration longest) {
 }
 
 void Linger::gave_way(TimePoint then, TimePoint now) {
-  if (now - then < kCrowded) return;
-  const bool again = now - crowded_until() < kPauseLast;
-  const Duration pause = again ? std::min(2 * Duration(pause_.load(std::memory_order_relaxed)), kPauseLast) : kPauseFirst;
-  pause_.store(pause.count(), std::memory_order_relaxed);
-  crowded_until_.store((now + pause).time_since_epoch().count(), std::memory_order_relaxed);
+  if (now - then < kLong) return;
+  const TimePoint before(Duration(lost_at_.exchange(now.time_since_epoch().count(), std::memory_order_relaxed)));
+  const Duration left = Duration(lost_.load(std::memory_order_relaxed)) - (now - before) / kShareLost;
+  const Duration lost = std::max(left, Duration(0)) + (now - then);
+  const bool crowded = lost >= kLostMost;
+  lost_.store(crowded ? 0 : lost.count(), std::memory_order_relaxed);
+  if (crowded) pause(now);
+}
+
+void Linger::pause(TimePoint now) {
+  const Duration last(pause_.load(std::memory_order_relaxed));
+  const bool again = now - crowded_until() < 2 * last;
+  const Duration next = again ? std::min(2 * last, kPauseLast) : kPauseFirst;
+  pause_.store(next.count(), std::memory_order_relaxed);
+  crowded_until_.store((now + next).time_since_epoch().count(), std::memory_order_relaxed);
 }
 
 }  // namespace berth::fuse

@@ -21,7 +21,7 @@ class Linger {
   // A request came to a worker that slept.
   void woken(TimePoint now, Duration longest);
   // The worker gave its processor away for a moment, which lasted from then until now: where others want it, too, that is
-  // long, and requests wait meanwhile. So it is not done again for a while, the longer the more often it was so.
+  // long, and requests wait meanwhile. Where much time is lost so, it is not done again for a while, the longer the more often.
   void gave_way(TimePoint then, TimePoint now);
   // How long to look on from now.
   Duration window(TimePoint now) const {
@@ -30,14 +30,20 @@ class Linger {
 
  private:
   static constexpr Duration kFirst = std::chrono::microseconds(10);
-  static constexpr Duration kCrowded = std::chrono::microseconds(200);
+  static constexpr Duration kLong = std::chrono::microseconds(200);
+  // One part in so many may be lost: a real-time worker leaves that much to others. And so much more at once.
+  static constexpr int kShareLost = 8;
+  static constexpr Duration kLostMost = std::chrono::milliseconds(50);
   static constexpr Duration kPauseFirst = std::chrono::milliseconds(50);
   static constexpr Duration kPauseLast = std::chrono::seconds(2);
 
+  void pause(TimePoint now);
   TimePoint crowded_until() const { return TimePoint(Duration(crowded_until_.load(std::memory_order_relaxed))); }
 
   std::atomic<Duration::rep> window_ = 0;
   std::atomic<TimePoint::rep> asleep_since_ = 0;
+  std::atomic<Duration::rep> lost_ = 0;
+  std::atomic<TimePoint::rep> lost_at_ = 0;
   std::atomic<TimePoint::rep> crowded_until_ = 0;
   std::atomic<Duration::rep> pause_ = 0;
 };

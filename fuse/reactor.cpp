@@ -20,8 +20,8 @@ constexpr std::uint64_t kTimer = kStop - 1;
 constexpr std::chrono::milliseconds kLockRetry{250};
 // After so many requests in a row other mounts have their turn.
 constexpr unsigned kTurnRequests = 64;
-// So many in a row that nobody had to wait for: more come than are served.
-constexpr unsigned kBacklog = 8;
+// So many in a row that nobody had to wait for: more come than one worker serves.
+constexpr unsigned kBacklog = 2;
 
 }  // namespace
 
@@ -38,6 +38,8 @@ class Reactor::Worker final : public Standby {
   bool come_to_post();
   std::uint64_t look();
   void turn(MountNumber number);
+  bool may_go_on(MountNumber number) const;
+  Answer<std::size_t> stay(Mount& mount);
   void serve(Mount& mount, std::span<std::byte> request);
   void serve_due();
   Answer<std::size_t> next(Mount& mount);
@@ -73,8 +75,9 @@ Result<> Reactor::start(unsigned workers) {
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kTimer;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, *timer, &event) != 0) return fail_errno(errno, "event loop of the share");
-  // Those who send the requests need processors, too.
-  most_ = std::clamp(std::thread::hardware_concurrency() / 2, 1U, workers);
+  // With as many as there are processors none goes idle while requests wait, and waking whom they answer is cheap: on a busy
+  // processor it is put in a queue, an idle one has to be interrupted.
+  most_ = std::clamp(std::thread::hardware_concurrency(), 1U, workers);
   for (unsigned worker = 0; worker < workers; ++worker) {
     auto buffer = common_.journal.buffer(worker);
     if (!buffer) return fail(buffer.error());
@@ -86,6 +89,7 @@ Result<> Reactor::start(unsigned workers) {
 
 void Reactor::stop() {
   watch_.stop();
+  stopping_ = true;
   if (!threads_.empty()) eventfd_write(stop_.get(), 1);
   threads_.clear();
 }
@@ -199,14 +203,38 @@ void Reactor::Worker::turn(MountNumber number) {
   for (unsigned served = 0; size && *size > 0;) {
     if (mount->pace().slow() || (backlog_ >= kBacklog && reactor_.serving_ < reactor_.most_)) call();
     serve(*mount, buffer_.first(*size));
-    if (++served == kTurnRequests) break;
+    if (++served % kTurnRequests == 0 && !may_go_on(number)) break;
     size = next(*mount);
     backlog_ = size && *size > 0 ? backlog_ + 1 : 0;
+    if (size && *size == 0) size = stay(*mount);
   }
   --reactor_.serving_;
   if (size) return;
   call();
   reactor_.gone_(number);
+}
+
+// Another one looks after all mounts meanwhile.
+bool Reactor::Worker::may_go_on(MountNumber number) const {
+  return !at_post_ && !reactor_.stopping_ && reactor_.find(number) != nullptr;
+}
+
+// Nothing more is there. Those whom this worker has answered may be waiting for its processor, to send the next one: it looks
+// once more after them; without the post, as long as the next ones tend to come.
+Answer<std::size_t> Reactor::Worker::stay(Mount& mount) {
+  auto now = Clock::now();
+  const auto begun = now;
+  const auto window = reactor_.linger_.window(begun);
+  Answer<std::size_t> size = 0;
+  if (window.count() == 0) return size;
+  do {
+    const auto before = now;
+    sched_yield();
+    now = Clock::now();
+    reactor_.linger_.gave_way(before, now);
+    size = next(mount);
+  } while (size && *size == 0 && !at_post_ && now - begun < window);
+  return size;
 }
 
 void Reactor::Worker::serve(Mount& mount, std::span<std::byte> request) {

@@ -1,10 +1,10 @@
 // Reactor: one epoll over the devices of all mounts, and a few threads that serve whichever has a request.
 //
 // One worker waits at the epoll (Post), first looking on for a moment where the next request tends to come soon (Linger). It
-// serves what comes and looks again; no other worker is woken for what comes meanwhile. Unless requests take long or more wait
+// serves what comes and looks again; no other worker is woken for what comes meanwhile. Unless requests take long or more come
 // than it can serve: then it leaves its place to the next one before it serves, so that requests, of one mount too, are served in
-// parallel. What will take long is known of some operations (Standby), expected after others did (Pace), or found out (Watch).
-// An idle mount costs no thread.
+// parallel; and stays with the mount as long as requests keep coming. What will take long is known of some operations (Standby),
+// expected after others did (Pace), or found out (Watch). An idle mount costs no thread.
 #pragma once
 
 #include <array>
@@ -62,6 +62,7 @@ class Reactor {
   Linger linger_;
   unsigned most_ = 1;  // workers that serve at once without need
   std::atomic<unsigned> serving_ = 0;
+  std::atomic<bool> stopping_ = false;
   Post post_;
   std::array<std::atomic<bool>, MountHeader::kWorkersMax> at_post_{};  // by worker; the watch takes it from one that is stuck
   Watch watch_;
