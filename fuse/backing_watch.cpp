@@ -120,9 +120,11 @@ void BackingWatch::pass_over_thread() {
   if (free != memory_->threads.end()) *free = gettid();
 }
 
-bool BackingWatch::own(pid_t thread) {
+// After events were read: they have not come from threads that were not passed over yet.
+void BackingWatch::look_who_is_passed_over() {
   const std::scoped_lock lock(mutex_);
-  return own_threads_.contains(thread) || former_threads_.contains(thread);
+  passed_over_.assign(own_threads_.begin(), own_threads_.end());
+  passed_over_.insert(passed_over_.end(), former_threads_.begin(), former_threads_.end());
 }
 
 // Under the lock. Null where not all of its changes are reported.
@@ -138,20 +140,34 @@ BackingWatch::FileSystem* BackingWatch::file_system(std::uint64_t device, int di
 }
 
 // Under the lock.
-void BackingWatch::note(Node& node, const InodeKey& key, FileSystem& of) {
+void BackingWatch::want(const InodeKey& key, FileSystem& of) {
   if (watched_[key]++ == 0) ++of.watched;
-  node.set_watched();
+}
+
+// Under the lock. True where nobody wants it any more.
+bool BackingWatch::want_no_more(const InodeKey& key) {
+  const auto found = watched_.find(key);
+  if (found == watched_.end() || --found->second > 0) return false;
+  watched_.erase(found);
+  const auto of = file_systems_.find(key.device);
+  if (of != file_systems_.end() && --of->second.watched == 0) file_systems_.erase(of);  // else it could never be unmounted
+  return true;
 }
 
 bool BackingWatch::watch(Node& node, const InodeKey& key, int directory) {
   if (!group_) return false;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (node.watched()) return true;
+    if (watched_.size() >= kDirectoriesMax) return false;
+    FileSystem* of = file_system(key.device, directory);
+    if (of == nullptr) return false;
+    want(key, *of);  // from now on nobody takes the mark away
+  }
+  const bool marked = fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_ONLYDIR, kAll, directory, ".") == 0;
   const std::scoped_lock lock(mutex_);
-  if (node.watched()) return true;
-  if (watched_.size() >= kDirectoriesMax) return false;
-  FileSystem* of = file_system(key.device, directory);
-  if (of == nullptr) return false;
-  if (fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_ONLYDIR, kAll, directory, ".") != 0) return false;
-  note(node, key, *of);
+  if (!marked || node.watched()) return want_no_more(key), marked;
+  node.set_watched();
   return true;
 }
 
@@ -161,14 +177,16 @@ bool BackingWatch::watched_before(Node& node, const InodeKey& key, int directory
   if (node.watched()) return true;
   FileSystem* of = file_system(key.device, directory);
   if (of == nullptr) return false;
-  note(node, key, *of);
+  want(key, *of);
+  node.set_watched();
   return true;
 }
 
 void BackingWatch::unwatch(const InodeKey& key, const FileHandle& handle) {
   const std::scoped_lock lock(mutex_);
   unwanted_.push_back({key, handle});
-  if (unwanted_.size() == 1) eventfd_write(wake_.get(), 1);
+  if (asleep_) eventfd_write(wake_.get(), 1);
+  asleep_ = false;
 }
 
 void BackingWatch::remove_unwanted() {
@@ -189,12 +207,7 @@ void BackingWatch::release(const InodeKey& key, const FileHandle& handle) {
   // A directory that is gone has taken its mark along.
   const UniqueFd directory = any ? open_by_handle(any->get(), handle, O_PATH | O_DIRECTORY | O_CLOEXEC) : UniqueFd();
   const std::scoped_lock lock(mutex_);
-  const auto found = watched_.find(key);
-  if (found == watched_.end() || --found->second > 0) return;
-  watched_.erase(found);
-  if (directory) fanotify_mark(group_.get(), FAN_MARK_REMOVE, kAll, directory.get(), ".");
-  const auto of = file_systems_.find(key.device);
-  if (of != file_systems_.end() && --of->second.watched == 0) file_systems_.erase(of);  // else it could never be unmounted
+  if (want_no_more(key) && directory) fanotify_mark(group_.get(), FAN_MARK_REMOVE, kAll, directory.get(), ".");
 }
 
 void BackingWatch::heed(Node& node, int file) {
@@ -209,19 +222,29 @@ void BackingWatch::run() {
   std::vector<std::byte> buffer(65536);
   while (true) {
     std::array<struct pollfd, 2> sources{{{wake_.get(), POLLIN, 0}, {group_.get(), POLLIN, 0}}};
-    poll(sources.data(), sources.size(), -1);
+    if (may_sleep()) poll(sources.data(), sources.size(), -1);
     eventfd_t ignored = 0;
     eventfd_read(wake_.get(), &ignored);
-    {
-      const std::scoped_lock lock(mutex_);
-      if (stopping_) return;
-    }
+    if (!awake()) return;
     remove_unwanted();
     while (read_events(buffer)) {
     }
     forget_former_threads();
     poll(sources.data(), 1, kPauseMilliseconds);
   }
+}
+
+bool BackingWatch::may_sleep() {
+  const std::scoped_lock lock(mutex_);
+  asleep_ = unwanted_.empty() && !stopping_;
+  return asleep_;
+}
+
+// False: it is to end.
+bool BackingWatch::awake() {
+  const std::scoped_lock lock(mutex_);
+  asleep_ = false;
+  return !stopping_;
 }
 
 // Their numbers may become other threads'.
@@ -234,6 +257,7 @@ void BackingWatch::forget_former_threads() {
 bool BackingWatch::read_events(std::span<std::byte> buffer) {
   const ssize_t size = read(group_.get(), buffer.data(), buffer.size());
   if (size <= 0) return false;
+  look_who_is_passed_over();
   each_backing_event(buffer.first(static_cast<std::size_t>(size)), [this](const BackingEvent& event) { handle(event); });
   return true;
 }
@@ -253,7 +277,7 @@ std::optional<BackingWatch::Seen> BackingWatch::look(const FileSystemId& id, con
 }
 
 void BackingWatch::handle(const BackingEvent& event) {
-  if (own(event.thread) || !event.directory) return;
+  if (!event.directory || std::ranges::find(passed_over_, event.thread) != passed_over_.end()) return;
   const bool itself = event.name.empty() || event.name == ".";
   if ((event.mask & kNames) != 0 && !itself) {
     if (const auto directory = look(event.file_system, *event.directory))

@@ -77,15 +77,18 @@ class BackingWatch {
 
   bool adopt(int group);
   FileSystem* file_system(std::uint64_t device, int directory);
-  void note(Node& node, const InodeKey& key, FileSystem& of);
+  void want(const InodeKey& key, FileSystem& of);
+  bool want_no_more(const InodeKey& key);
   void run();
+  bool may_sleep();
+  bool awake();
   void remove_unwanted();
   void release(const InodeKey& key, const FileHandle& handle);
   void forget_former_threads();
   bool read_events(std::span<std::byte> buffer);
   void handle(const BackingEvent& event);
   void inode_changed(const BackingEvent& event, const Seen& seen);
-  bool own(pid_t thread);
+  void look_who_is_passed_over();
   Descriptor any_of(const FileSystemId& id);
   std::optional<Seen> look(const FileSystemId& id, const FileHandle& handle);
 
@@ -102,6 +105,8 @@ class BackingWatch {
   std::vector<Unwanted> unwanted_;
   std::set<pid_t> own_threads_;
   std::set<pid_t> former_threads_;  // the dead daemon's, whose last events are still to be read
+  std::vector<pid_t> passed_over_;  // the reader's own copy of both
+  bool asleep_ = false;             // the reader, until something happens; else it looks by itself soon
   bool stopping_ = false;
   std::thread reader_;
 };

@@ -22,6 +22,7 @@
 
 #include <boost/container/small_vector.hpp>
 
+#include "fuse/brief_mutex.hpp"
 #include "fuse/inode_key.hpp"
 #include "fuse/kernel_cache.hpp"
 #include "fuse/notifier.hpp"
@@ -125,7 +126,7 @@ class Coherence {
 
  private:
   struct Shard {
-    mutable std::mutex mutex;
+    mutable BriefMutex mutex;
     std::unordered_map<InodeKey, Node, InodeKeyHash> nodes;
   };
   using Knowers = boost::container::small_vector<Knower, 4>;

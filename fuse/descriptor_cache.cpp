@@ -1,51 +1,64 @@
 #include "fuse/descriptor_cache.hpp"
 
+#include <algorithm>
+#include <mutex>
+
 namespace berth::fuse {
 
+DescriptorCache::DescriptorCache(std::size_t capacity)
+    : parts_used_(std::clamp<std::size_t>(capacity / kPartOfMany, 1, kPartsMax)), capacity_(capacity / parts_used_) {}
+
 Descriptor DescriptorCache::find(MountNumber mount, Ino ino) {
-  const std::scoped_lock lock(mutex_);
-  const auto found = index_.find(Key{mount, ino});
-  if (found == index_.end()) return nullptr;
-  order_.splice(order_.begin(), order_, found->second);
+  const Key key{mount, ino};
+  Part& of = part(key);
+  const std::scoped_lock lock(of.mutex);
+  const auto found = of.index.find(key);
+  if (found == of.index.end()) return nullptr;
+  if (found->second != of.order.begin()) of.order.splice(of.order.begin(), of.order, found->second);
   return found->second->second;
 }
 
 void DescriptorCache::put(MountNumber mount, Ino ino, Descriptor descriptor) {
   Descriptor closes_unlocked;  // close(2) of the last reference may do disk work
-  const std::scoped_lock lock(mutex_);
   const Key key{mount, ino};
-  if (const auto found = index_.find(key); found != index_.end()) {
+  Part& of = part(key);
+  const std::scoped_lock lock(of.mutex);
+  if (const auto found = of.index.find(key); found != of.index.end()) {
     closes_unlocked = std::exchange(found->second->second, std::move(descriptor));
-    order_.splice(order_.begin(), order_, found->second);
+    of.order.splice(of.order.begin(), of.order, found->second);
     return;
   }
-  order_.emplace_front(key, std::move(descriptor));
-  index_.emplace(key, order_.begin());
-  if (order_.size() <= capacity_) return;
-  closes_unlocked = std::move(order_.back().second);
-  index_.erase(order_.back().first);
-  order_.pop_back();
+  of.order.emplace_front(key, std::move(descriptor));
+  of.index.emplace(key, of.order.begin());
+  if (of.order.size() <= capacity_) return;
+  closes_unlocked = std::move(of.order.back().second);
+  of.index.erase(of.order.back().first);
+  of.order.pop_back();
 }
 
 void DescriptorCache::drop(MountNumber mount, Ino ino) {
   Descriptor closes_unlocked;
-  const std::scoped_lock lock(mutex_);
-  const auto found = index_.find(Key{mount, ino});
-  if (found == index_.end()) return;
+  const Key key{mount, ino};
+  Part& of = part(key);
+  const std::scoped_lock lock(of.mutex);
+  const auto found = of.index.find(key);
+  if (found == of.index.end()) return;
   closes_unlocked = std::move(found->second->second);
-  order_.erase(found->second);
-  index_.erase(found);
+  of.order.erase(found->second);
+  of.index.erase(found);
 }
 
 void DescriptorCache::drop_mount(MountNumber mount) {
-  const std::scoped_lock lock(mutex_);
-  for (auto at = order_.begin(); at != order_.end();) {
-    if (at->first.mount != mount) {
-      ++at;
-      continue;
+  for (Part& of : parts_) {
+    const std::scoped_lock lock(of.mutex);
+    for (auto at = of.order.begin(); at != of.order.end();) {
+      if (at->first.mount != mount) {
+        ++at;
+        continue;
+      }
+      of.index.erase(at->first);
+      at = of.order.erase(at);
     }
-    index_.erase(at->first);
-    at = order_.erase(at);
   }
 }
 

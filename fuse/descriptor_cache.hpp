@@ -1,17 +1,18 @@
 // DescriptorCache: the O_PATH descriptors used last, over all mounts, so that a million known files need no million of them.
 //
-// Thread-safe. A descriptor taken from it stays open as long as the caller holds it, dropped from the cache or not.
+// A large one is in parts, each with its own order and lock: every request looks here. Thread-safe. A descriptor taken from it stays open as long as the caller holds it, dropped from the cache or not.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
 #include "broker/base/unique_fd.hpp"
+#include "fuse/brief_mutex.hpp"
 #include "fuse/inode_key.hpp"
 #include "fuse/layout.hpp"
 
@@ -21,7 +22,7 @@ using Descriptor = std::shared_ptr<const UniqueFd>;
 
 class DescriptorCache {
  public:
-  explicit DescriptorCache(std::size_t capacity) : capacity_(capacity) {}
+  explicit DescriptorCache(std::size_t capacity);
 
   Descriptor find(MountNumber mount, Ino ino);
   void put(MountNumber mount, Ino ino, Descriptor descriptor);
@@ -41,10 +42,19 @@ class DescriptorCache {
   };
   using Order = std::list<std::pair<Key, Descriptor>>;  // the one used last in front
 
-  std::mutex mutex_;  // innermost: nothing is locked under it
-  const std::size_t capacity_;
-  Order order_;
-  std::unordered_map<Key, Order::iterator, KeyHash> index_;
+  struct alignas(64) Part {
+    BriefMutex mutex;  // innermost: nothing is locked under it
+    Order order;
+    std::unordered_map<Key, Order::iterator, KeyHash> index;
+  };
+  static constexpr std::size_t kPartsMax = 16;
+  static constexpr std::size_t kPartOfMany = 64;  // descriptors: parts of fewer would drop what was used a moment ago
+
+  Part& part(const Key& key) { return parts_[(KeyHash{}(key) >> 32U) % parts_used_]; }
+
+  const std::size_t parts_used_;
+  const std::size_t capacity_;  // of each
+  std::array<Part, kPartsMax> parts_;
 };
 
 }  // namespace berth::fuse

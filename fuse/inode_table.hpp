@@ -18,6 +18,7 @@
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
+#include "fuse/brief_mutex.hpp"
 #include "fuse/coherence.hpp"
 #include "fuse/descriptor_cache.hpp"
 #include "fuse/file_handle.hpp"
@@ -134,7 +135,7 @@ class InodeTable {
   std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;
 
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   SlotTable<InodeRecord> slots_;
   LocalSlots<Node*> nodes_;
   std::unordered_map<InodeKey, std::uint32_t, InodeKeyHash> index_;  // to the newest record, where numbers were used again

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "fuse/brief_mutex.hpp"
 #include "fuse/layout.hpp"
 
 namespace berth::fuse {
@@ -38,7 +39,7 @@ class Listings {
   };
   static constexpr std::size_t kMost = 4096;
 
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   std::unordered_map<Ino, Listing> listings_;
 };
 

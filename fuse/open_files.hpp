@@ -15,6 +15,7 @@
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
+#include "fuse/brief_mutex.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/slot_table.hpp"
 
@@ -65,7 +66,7 @@ class OpenFiles {
   void recover(OpenRecord& record);
 
   Survival& survival_;
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   SlotTable<OpenRecord> slots_;
   std::vector<std::uint32_t> free_;
   std::map<std::pair<Ino, std::uint64_t>, Handle> locks_;

@@ -22,6 +22,7 @@
 
 #include "broker/base/error.hpp"
 #include "broker/base/unique_fd.hpp"
+#include "fuse/brief_mutex.hpp"
 #include "fuse/linger.hpp"
 #include "fuse/mount.hpp"
 #include "fuse/post.hpp"
@@ -68,7 +69,7 @@ class Reactor {
   Watch watch_;
   UniqueFd epoll_;
   UniqueFd stop_;
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   std::unordered_map<MountNumber, std::shared_ptr<Mount>> mounts_;
   std::vector<std::jthread> threads_;
 };
