@@ -289,6 +289,7 @@ void BackingWatch::handle(const BackingEvent& event) {
 
 void BackingWatch::inode_changed(const BackingEvent& event, const Seen& seen) {
   if ((event.mask & (FAN_DELETE | FAN_MOVED_FROM)) != 0) coherence_.left_view(seen.key());
+  if ((event.mask & (FAN_MOVED_FROM | FAN_MOVED_TO)) != 0 && S_ISDIR(seen.attributes.st_mode)) coherence_.directory_moves();
   // The first write through passthrough, or one past the share to a file that is open in it: from now on this file's kernels ask.
   if ((event.mask & FAN_MODIFY) != 0 && S_ISREG(seen.attributes.st_mode) && coherence_.stop_hearing(seen.key())) {
     fanotify_mark(group_.get(), FAN_MARK_ADD | FAN_MARK_IGNORE_SURV | FAN_MARK_EVICTABLE, kWrites, AT_FDCWD,

@@ -57,12 +57,17 @@ class Node {
   bool unheard() const { return unheard_.load(std::memory_order_acquire); }
   void set_unheard(bool unheard) { unheard_.store(unheard, std::memory_order_release); }
 
+  // Of a directory: what Coherence::moves() was when it was found not to lie deep.
+  std::uint32_t not_deep() const { return not_deep_.load(std::memory_order_relaxed); }
+  void set_not_deep(std::uint32_t moves) { not_deep_.store(moves, std::memory_order_relaxed); }
+
  private:
   friend class Coherence;
   InodeKey key_;
   std::atomic<Stamp> stamp_ = 0;  // of the attributes that kernels may have; 0: perhaps of none, perhaps of others
   std::atomic<std::uint32_t> names_version_ = 0;
   std::atomic<std::uint32_t> opens_ = 0;  // of all mounts
+  std::atomic<std::uint32_t> not_deep_ = 0;
   std::atomic<bool> watched_ = false;
   std::atomic<bool> in_view_ = false;
   std::atomic<bool> unheard_ = false;
@@ -91,6 +96,9 @@ class Coherence {
   void names_changed(Node& directory, std::string_view name, Node& other_directory, std::string_view other_name, MountNumber by);
   void attributes_changed(Node& node, MountNumber by);
   void attributes_changed(const InodeKey& key, MountNumber by);
+  // Rises when a directory is moved into another: all that lies below it may be as deep as it was not. Never 0.
+  std::uint32_t moves() const { return moves_.load(std::memory_order_acquire); }
+  void directory_moves() { moves_.fetch_add(2, std::memory_order_release); }
   // Who may search this directory has changed.
   void access_changed(const Node& directory, MountNumber by);
 
@@ -143,6 +151,7 @@ class Coherence {
   void drop_attributes(const Knowers& knowers) const;
 
   Notifier& notifier_;
+  std::atomic<std::uint32_t> moves_ = 1;
   mutable std::array<Shard, 32> shards_;
   mutable std::shared_mutex caches_mutex_;
   std::unordered_map<MountNumber, std::shared_ptr<KernelCache>> caches_;

@@ -35,13 +35,14 @@ Answer<> climb(int directory, int root) {
 }  // namespace
 
 // A level is two bytes of the path at least, and the kernel writes the path without touching the disk.
-Answer<> check_depth(int descriptors, int directory, int root) {
+Answer<Depth> check_depth(int descriptors, int directory, int root) {
   std::array<char, std::size_t{2} * kLevelsMax> path{};
   std::array<char, 16> name{};
   *fmt::format_to_n(name.begin(), name.size() - 1, "{}", directory).out = '\0';
   const ssize_t size = readlinkat(descriptors, name.data(), path.data(), path.size());
-  if (size >= 0 && static_cast<std::size_t>(size) < path.size()) return {};
-  return climb(directory, root);
+  if (size >= 0 && static_cast<std::size_t>(size) < path.size()) return Depth::not_deep;
+  if (auto climbed = climb(directory, root); !climbed) return refuse(climbed.error());
+  return Depth::allowed;
 }
 
 }  // namespace berth::fuse

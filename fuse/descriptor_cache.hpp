@@ -1,6 +1,7 @@
 // DescriptorCache: the O_PATH descriptors used last, over all mounts, so that a million known files need no million of them.
 //
-// A large one is in parts, each with its own order and lock: every request looks here. Thread-safe. A descriptor taken from it stays open as long as the caller holds it, dropped from the cache or not.
+// A large one is in parts, each with its own order and lock: every request looks here. Thread-safe. A descriptor taken from it
+// stays open as long as the caller holds it, dropped from the cache or not.
 #pragma once
 
 #include <array>

@@ -22,10 +22,14 @@ struct FileHandle {
   bool operator==(const FileHandle& other) const {
     return type == other.type && size == other.size && std::equal(bytes.begin(), bytes.begin() + size, other.bytes.begin());
   }
+  // Whether it is told by its bytes that it is this inode's: most file systems put the number in.
+  bool tells(std::uint64_t number) const;
 };
 
 // The handle of what `fd` (O_PATH will do) stands for; false where its file system has none.
 bool describe(int fd, FileHandle& handle);
+// And of what `name` stands for below `directory`, be it a link.
+bool describe(int directory, const char* name, FileHandle& handle);
 
 // `mount_point`: a descriptor, not O_PATH, of anything on that file system. Without a descriptor errno says why.
 UniqueFd open_by_handle(int mount_point, const FileHandle& handle, int flags);

@@ -75,14 +75,12 @@ Answer<Entry> FileSystem::enter(int directory, const char* name) {
   Entry entry;
   if (fstatat(directory, name, &entry.attributes, AT_SYMLINK_NOFOLLOW) != 0) return refuse_last();
   entry.ino = inodes_.retain_known(entry.attributes);
+  if (entry.ino == 0) entry.ino = inodes_.retain_named(directory, name, entry.attributes);
   if (entry.ino != 0) return entry;
-  UniqueFd fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return refuse_last();
-  return enter_opened(std::move(fd));
+  return enter_by_descriptor(directory, name);
 }
 
-// A name made just now: nobody knows its inode yet.
-Answer<Entry> FileSystem::enter_made(int directory, const char* name) {
+Answer<Entry> FileSystem::enter_by_descriptor(int directory, const char* name) {
   UniqueFd fd(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!fd) return refuse_last();
   return enter_opened(std::move(fd));
@@ -330,16 +328,21 @@ Answer<struct statvfs> FileSystem::statistics(Ino ino) {
   return statistics;
 }
 
-Answer<> FileSystem::check_depth_of(int directory) {
+Answer<> FileSystem::check_depth_of(Node& node, int directory) {
+  const std::uint32_t moves = coherence_.moves();
+  if (node.not_deep() == moves) return {};
   const auto root = inodes_.reach(kRootIno);
   if (!root) return refuse(root.error());
-  return check_depth(descriptors_.get(), directory, root->fd());
+  const auto depth = check_depth(descriptors_.get(), directory, root->fd());
+  if (!depth) return refuse(depth.error());
+  if (*depth == Depth::not_deep) node.set_not_deep(moves);
+  return {};
 }
 
-// `make_it(directory)` makes the name.
-template <class Make>
+// `make_it(directory)` makes the name, `enter_it(directory, name)` looks at it.
+template <class Make, class Enter>
 Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
-                               Make&& make_it) {
+                               Make&& make_it, Enter&& enter_it) {
   if (auto checked = check_name(name); !checked) return refuse(checked.error());
   if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   const auto directory = inodes_.reach(parent);
@@ -354,10 +357,17 @@ Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, I
     if (auto made = intent.settle(make_it(directory->fd())); !made) return refuse(made.error());
     coherence_.name_changed(*node, name, std::nullopt, before, inodes_.mount());
     seen = node->names_version();
-    return enter_made(directory->fd(), name);
+    return enter_it(directory->fd(), name);
   });
   if (entry) judge(*entry, *node, directory->fd(), seen);
   return entry;
+}
+
+template <class Make>
+Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
+                               Make&& make_it) {
+  const auto enter_it = [this](int directory, const char* made) { return enter(directory, made); };
+  return make(caller, identity, parent, name, intent, std::forward<Make>(make_it), enter_it);
 }
 
 Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char* name, mode_t mode, dev_t device,
@@ -367,10 +377,14 @@ Answer<Entry> FileSystem::make_node(const Caller& caller, Ino parent, const char
 }
 
 Answer<Entry> FileSystem::make_directory(const Caller& caller, Ino parent, const char* name, mode_t mode, Intent& intent) {
-  return make(caller, grant_.identity_of(caller), parent, name, intent, [&](int directory) {
-    auto allowed = check_depth_of(directory);
+  const auto make_it = [&](int directory) {
+    Node* node = inodes_.node(parent);
+    auto allowed = node == nullptr ? refuse(ESTALE) : check_depth_of(*node, directory);
     return allowed ? answer(mkdirat(directory, name, mode)) : allowed;
-  });
+  };
+  // It is going to be watched, by its descriptor.
+  const auto enter_it = [this](int directory, const char* made) { return enter_by_descriptor(directory, made); };
+  return make(caller, grant_.identity_of(caller), parent, name, intent, make_it, enter_it);
 }
 
 Answer<Entry> FileSystem::make_symlink(const Caller& caller, const char* target, Ino parent, const char* name, Intent& intent) {
@@ -399,6 +413,15 @@ void FileSystem::lost_name(UniqueFd victim, const struct stat& left) {
   if (left.st_nlink == 0 || S_ISDIR(left.st_mode)) inodes_.pin(inodes_.find(left), std::move(victim));
 }
 
+// After its name went. What had no other needs no second look.
+Answer<struct stat> FileSystem::what_is_left(const Intent::Victim& victim) {
+  if (!victim.fd) return refuse(ENOENT);
+  if (victim.attributes.st_nlink != 1) return stat_of(victim.fd.get());
+  struct stat left = victim.attributes;
+  left.st_nlink = 0;
+  return left;
+}
+
 Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent) {
   if (auto checked = check_name(name); !checked) return checked;
   if (auto allowed = may_write(); !allowed) return allowed;
@@ -411,17 +434,16 @@ Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* n
     return coherence_.attributes_changed(intent.before(), inodes_.mount()), Answer<>{};
   }
   const std::uint32_t seen = node->names_version();
-  UniqueFd victim;
+  Intent::Victim victim;
   auto removed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
-    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name); !begun) return begun;
-    victim.reset(openat(directory->fd(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name, victim); !begun) return begun;
     return intent.settle(answer(unlinkat(directory->fd(), name, flags)));
   });
   if (!removed) return removed;
-  const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT);
+  const auto left = what_is_left(victim);
   if (!left) return coherence_.name_changed(*node, name, inodes_.mount()), Answer<>{};
   coherence_.name_changed(*node, name, InodeKey{left->st_dev, left->st_ino}, seen, inodes_.mount());
-  lost_name(std::move(victim), *left);
+  lost_name(std::move(victim.fd), *left);
   return {};
 }
 
@@ -448,12 +470,14 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
   UniqueFd victim;
   const bool by_a_dead_daemon = intent.done();
+  bool moves_directory = by_a_dead_daemon || flags == RENAME_EXCHANGE;
   auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
     if (by_a_dead_daemon) return {};
     struct stat moving{};
     const bool climbs = parent != new_parent && fstatat(from->fd(), name, &moving, AT_SYMLINK_NOFOLLOW) == 0;
     if (climbs && S_ISDIR(moving.st_mode)) {
-      if (auto allowed = check_depth_of(to->fd()); !allowed) return allowed;
+      if (auto allowed = check_depth_of(*to_node, to->fd()); !allowed) return allowed;
+      moves_directory = true;
     }
     auto begun = intent.renames({key_of(parent), parent, from->fd(), name}, {key_of(new_parent), new_parent, to->fd(), new_name},
                                 (flags & RENAME_EXCHANGE) != 0);
@@ -462,6 +486,7 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
     if (replaces) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     return intent.settle(answer(renameat2(from->fd(), name, to->fd(), new_name, flags)));
   });
+  if (moves_directory) coherence_.directory_moves();
   if (!renamed) return renamed;
   const bool away = parent != new_parent;
   coherence_.names_changed(*from_node, name, *to_node, new_name, inodes_.mount());

@@ -162,19 +162,24 @@ class FileSystem {
   Answer<Created> created_before(const Intent& intent, int flags);
   Answer<Entry> enter(int directory, const char* name);
   Answer<Entry> enter_opened(UniqueFd fd);
-  Answer<Entry> enter_made(int directory, const char* name);
+  Answer<Entry> enter_by_descriptor(int directory, const char* name);
   Answer<Created> enter_created(UniqueFd file, int flags);
   bool names_cacheable(int directory) const;
   Trust trust_attributes(Ino ino, const struct stat& attributes);
   void watch(Entry& entry, const Node& parent);
   void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen);
+  template <class Make, class Enter>
+  Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent, Make&& make_it,
+                     Enter&& enter_it);
   template <class Make>
   Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                      Make&& make_it);
+  static Answer<struct stat> what_is_left(const Intent::Victim& victim);
   void lost_name(UniqueFd victim, const struct stat& left);
   void was_moved(const InodeKey& moved, bool away);
   Answer<> remove_name(const Caller& caller, Ino parent, const char* name, int flags, Intent& intent);
   Answer<Handle> add_file(UniqueFd file, Ino ino, int flags);
+  Answer<Handle> add_file(UniqueFd file, Ino ino, int flags, const struct stat& attributes);
   void note_open(Ino ino, int flags, const struct stat& attributes);
   Answer<UniqueFd> reopen(const Caller& caller, int path_fd, int flags);
   Answer<> apply(const Caller& caller, Ino ino, int fd, const InodeRecord& record, const Changes& changes, int open_fd,
@@ -184,7 +189,7 @@ class FileSystem {
   Identity creating_identity(const Caller& caller, mode_t mode) const;
   Identity changing_identity(const Caller& caller, int fd) const;
   void strip_for_root(const Caller& caller, Ino ino, int fd);
-  Answer<> check_depth_of(int directory);
+  Answer<> check_depth_of(Node& node, int directory);
   Answer<> strip_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);
   Answer<> change_size(int fd, int open_fd, off_t size);
   Answer<> change_mode(const Caller& caller, Ino ino, int fd, mode_t wanted);

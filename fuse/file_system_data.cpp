@@ -84,6 +84,10 @@ Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent
 Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags) {
   struct stat attributes{};
   if (fstat(file.get(), &attributes) != 0) return refuse_last();
+  return add_file(std::move(file), ino, flags, attributes);
+}
+
+Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags, const struct stat& attributes) {
   auto handle = opens_.add(OpenKind::file, std::move(file), ino, writes(flags), attributes);
   if (handle) note_open(ino, flags, attributes);
   return handle;
@@ -174,7 +178,7 @@ Answer<Created> FileSystem::enter_created(UniqueFd file, int flags) {
   auto ino = inodes_.retain_open(file.get(), entry.attributes);
   if (!ino) return refuse(ino.error());
   entry.ino = *ino;
-  auto handle = add_file(std::move(file), entry.ino, flags);
+  auto handle = add_file(std::move(file), entry.ino, flags, entry.attributes);
   if (!handle) return inodes_.unretain(entry.ino), refuse(handle.error());
   return Created{entry, *handle};
 }

@@ -258,51 +258,72 @@ Answer<Ino> InodeTable::retain_open(int fd, struct stat& attributes) {
 }
 
 Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struct stat& attributes) {
+  bool fresh = false;
+  const auto ino = count_described(fd, handle, attributes, fresh);
+  if (ino && fresh && fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return unretain(*ino), refuse_last();
+  return ino;
+}
+
+Ino InodeTable::retain_named(int directory, const char* name, struct stat& attributes) {
+  FileHandle handle;
+  if (!handles_work_ || attributes.st_dev != device_ || attributes.st_nlink == 0) return 0;
+  if (!fuse::describe(directory, name, handle) || !handle.tells(attributes.st_ino)) return 0;
+  bool fresh = false;
+  const auto ino = count_described(-1, &handle, attributes, fresh);
+  if (!ino || !fresh) return ino.value_or(0);
+  struct stat now{};
+  const bool still = fstatat(directory, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && key_of(now) == key_of(attributes) &&
+                     (now.st_mode & S_IFMT) == (attributes.st_mode & S_IFMT) && now.st_nlink != 0;
+  if (!still) return unretain(*ino), 0;
+  attributes = now;
+  return *ino;
+}
+
+// `fresh`: the mount gets to know it by this.
+Answer<Ino> InodeTable::count_described(int fd, const FileHandle* handle, const struct stat& attributes, bool& fresh) {
   Ino ino = 0;
-  {
-    const std::scoped_lock lock(mutex_);
-    if (const auto found = index_.find(key_of(attributes)); found != index_.end()) {
-      InodeRecord& known = *slots_.at(found->second);
-      if (handle == nullptr ? known.handle_size == 0 : same(known, *handle)) {
-        ino = ino_of(found->second, known);
-        begin_count(ino, known.lookups);
-        ++known.lookups;
-        retained(ino);
-        end_count();
-        return ino;
-      }
+  const std::scoped_lock lock(mutex_);
+  if (const auto found = index_.find(key_of(attributes)); found != index_.end()) {
+    InodeRecord& known = *slots_.at(found->second);
+    if (handle == nullptr ? known.handle_size == 0 : same(known, *handle)) {
+      ino = ino_of(found->second, known);
+      begin_count(ino, known.lookups);
+      ++known.lookups;
+      retained(ino);
+      end_count();
+      return ino;
     }
-    std::uint32_t slot = 0;
-    InodeRecord* fresh = free_slot(slot);
-    if (fresh == nullptr) return refuse(ENFILE);
-    fresh->type = attributes.st_mode & S_IFMT;
-    fresh->device = attributes.st_dev;
-    fresh->number = attributes.st_ino;
-    const FileHandle none;
-    const FileHandle& written = handle == nullptr ? none : *handle;
-    fresh->handle_type = written.type;
-    fresh->handle_size = written.size;
-    fresh->handle = written.bytes;
-    fresh->backing_id = 0;
-    fresh->passthrough_opens = 0;
-    fresh->plain_opens = 0;
-    // A nameless file (O_TMPFILE) has no handle that would find it again.
-    if (handle == nullptr || attributes.st_nlink == 0) {
-      UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-      if (!held) return free_.push_back(slot), refuse(EMFILE);
-      hold(*fresh, std::move(held));
-    }
-    ino = ino_of(slot, *fresh);
-    begin_count(ino, 0);
-    fresh->lookups = 1;
-    retained(ino);
-    end_count();
-    index_[key_of(attributes)] = slot;
-    ++used_;
-    blocks_.take(slot);
-    nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
   }
-  if (fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return unretain(ino), refuse_last();
+  std::uint32_t slot = 0;
+  InodeRecord* record = free_slot(slot);
+  if (record == nullptr) return refuse(ENFILE);
+  record->type = attributes.st_mode & S_IFMT;
+  record->device = attributes.st_dev;
+  record->number = attributes.st_ino;
+  const FileHandle none;
+  const FileHandle& written = handle == nullptr ? none : *handle;
+  record->handle_type = written.type;
+  record->handle_size = written.size;
+  record->handle = written.bytes;
+  record->backing_id = 0;
+  record->passthrough_opens = 0;
+  record->plain_opens = 0;
+  // A nameless file (O_TMPFILE) has no handle that would find it again.
+  if (handle == nullptr || attributes.st_nlink == 0) {
+    UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!held) return free_.push_back(slot), refuse(EMFILE);
+    hold(*record, std::move(held));
+  }
+  ino = ino_of(slot, *record);
+  begin_count(ino, 0);
+  record->lookups = 1;
+  retained(ino);
+  end_count();
+  index_[key_of(attributes)] = slot;
+  ++used_;
+  blocks_.take(slot);
+  nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
+  fresh = true;
   return ino;
 }
 

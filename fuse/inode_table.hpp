@@ -62,6 +62,9 @@ class InodeTable {
   Answer<Ino> retain(UniqueFd fd, struct stat& attributes);
   // The same for a file that stays open elsewhere.
   Answer<Ino> retain_open(int fd, struct stat& attributes);
+  // The same for what `name` below `directory` stands for, which is not opened. 0 where that can't be done with certainty: where
+  // its handle does not tell its number, or it has become another since the attributes were read.
+  Ino retain_named(int directory, const char* name, struct stat& attributes);
   // The same for an inode that is certainly the one known by these attributes; 0 where that is not certain.
   Ino retain_known(const struct stat& attributes);
   // Where this thread's request is a FORGET, it is noted how far it has come.
@@ -111,6 +114,7 @@ class InodeTable {
   void give_back(std::uint32_t slot);
   bool forget_one(Ino ino, std::uint64_t lookups);
   Answer<Ino> retain_described(int fd, const FileHandle* handle, struct stat& attributes);
+  Answer<Ino> count_described(int fd, const FileHandle* handle, const struct stat& attributes, bool& fresh);
   void hold(InodeRecord& record, UniqueFd fd);
   void unknow_all();
   void unknow(std::uint32_t slot, const InodeRecord& record);

@@ -155,11 +155,17 @@ Answer<> Intent::makes(const InodeKey& directory, Ino parent, int directory_fd, 
   return begin(Change::make);
 }
 
-Answer<> Intent::removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name) {
+Answer<> Intent::removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim) {
   turn_ = journal_.turns().take(Turns::of_name(directory, name));
   record_.parent = parent;
   copy_name(record_.name, name);
-  record_.before = behind(directory_fd, name);
+  victim.fd.reset(openat(directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (victim.fd && fstat(victim.fd.get(), &victim.attributes) != 0) victim.fd.reset();
+  if (victim.fd) {
+    record_.before = {victim.attributes.st_dev, victim.attributes.st_ino, 1};
+  } else {
+    record_.before = behind(directory_fd, name);
+  }
   return begin(Change::remove);
 }
 

@@ -7,6 +7,8 @@
 // A record is a few stores into memory of the worker's own. Records are one worker's; Turns are for any thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include <utility>
 
 #include "broker/base/survival.hpp"
+#include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
 #include "fuse/coherence.hpp"
 #include "fuse/layout.hpp"
@@ -126,7 +129,12 @@ class Intent {
 
   // Before the backing call: each takes the turn and notes what there is. What may be done twice notes nothing.
   Answer<> makes(const InodeKey& directory, Ino parent, int directory_fd, const char* name);
-  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name);
+  // `victim`: what is to be removed, with its attributes; nothing where there is nothing, or nothing that the caller may see.
+  struct Victim {
+    UniqueFd fd;
+    struct stat attributes{};
+  };
+  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim);
   struct Place {
     InodeKey key;
     Ino ino;

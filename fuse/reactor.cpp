@@ -49,7 +49,8 @@ class Reactor::Worker final : public Standby {
   const unsigned number_;
   const std::span<std::byte> buffer_;
   std::atomic<bool>& at_post_;
-  unsigned backlog_ = 0;  // requests in a row that were there already
+  Clock::time_point now_;  // when it last looked, which was not long ago
+  unsigned backlog_ = 0;   // requests in a row that were there already
 };
 
 Reactor::Reactor(Common& common, std::chrono::nanoseconds linger, std::function<void(MountNumber)> gone)
@@ -200,6 +201,7 @@ void Reactor::Worker::turn(MountNumber number) {
   if (!mount) return;
   ++reactor_.serving_;
   auto size = next(*mount);
+  now_ = Clock::now();
   for (unsigned served = 0; size && *size > 0;) {
     if (mount->pace().slow() || (backlog_ >= kBacklog && reactor_.serving_ < reactor_.most_)) call();
     serve(*mount, buffer_.first(*size));
@@ -222,26 +224,26 @@ bool Reactor::Worker::may_go_on(MountNumber number) const {
 // Nothing more is there. Those whom this worker has answered may be waiting for its processor, to send the next one: it looks
 // once more after them; without the post, as long as the next ones tend to come.
 Answer<std::size_t> Reactor::Worker::stay(Mount& mount) {
-  auto now = Clock::now();
-  const auto begun = now;
+  const auto begun = now_;
   const auto window = reactor_.linger_.window(begun);
   Answer<std::size_t> size = 0;
   if (window.count() == 0) return size;
   do {
-    const auto before = now;
+    const auto before = now_;
     sched_yield();
-    now = Clock::now();
-    reactor_.linger_.gave_way(before, now);
+    now_ = Clock::now();
+    reactor_.linger_.gave_way(before, now_);
     size = next(mount);
-  } while (size && *size == 0 && !at_post_ && now - begun < window);
+  } while (size && *size == 0 && !at_post_ && now_ - begun < window);
   return size;
 }
 
 void Reactor::Worker::serve(Mount& mount, std::span<std::byte> request) {
   reactor_.watch_.begin(number_, mount.number());
-  const auto begun = Clock::now();
+  const auto begun = now_;
   reactor_.serve(mount, request, number_);
-  mount.pace().served(Clock::now() - begun);
+  now_ = Clock::now();
+  mount.pace().served(now_ - begun);
   reactor_.watch_.end(number_);
 }
 
