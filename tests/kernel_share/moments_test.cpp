@@ -127,7 +127,12 @@ const std::vector<Operation>& operations() {
        [](auto& b) { return std::filesystem::hard_link_count(b + "/f") == 2 && exists(b + "/g"); }},
       // Its mode would not let it be opened a second time; root could, so it is another user.
       {"ExclusiveCreate", kCreate, kEntries, [](auto& b) { chmod(b.c_str(), 0777); },
-       [](auto& m) { return setfsuid(1234), open_write_close(m + "/f", O_CREAT | O_EXCL | O_WRONLY, 0400); },
+       [](auto& m) {
+         struct stat now{};
+         while (stat(m.c_str(), &now) == 0 && (now.st_mode & 0777) != 0777) {
+         }  // made past the share, so it takes a moment to be seen
+         return setfsuid(1234), open_write_close(m + "/f", O_CREAT | O_EXCL | O_WRONLY, 0400);
+       },
        [](auto& b) { return text_of(b + "/f") == "x"; }},
       {"Tmpfile",
        kTmpfile,

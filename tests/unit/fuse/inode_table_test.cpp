@@ -86,6 +86,26 @@ TEST_F(InodeTables, MemoryOfForgottenInodesGoesBackAndTheirNodeidsDoNotComeAgain
   EXPECT_EQ(table_->reach(before[0]).error(), Errno{ESTALE});
 }
 
+TEST_F(InodeTables, ANameThatIsNotOpenedLeadsToTheSameNodeid) {
+  make_file("a");
+  struct stat attributes = stat_of("a");
+  const Ino ino = table_->retain_named(opened("").get(), "a", attributes);
+  if (ino == 0) GTEST_SKIP() << "the file system's handles do not tell the inode's number";
+  EXPECT_EQ(retain("a"), ino);
+  EXPECT_EQ(number_behind(ino), attributes.st_ino);
+  table_->forget(ino, 2);
+  EXPECT_EQ(table_->size(), 1U);
+}
+
+TEST_F(InodeTables, ANameThatHasBecomeAnothersMeanwhileLeadsNowhere) {
+  make_file("a");
+  make_file("b");
+  struct stat attributes = stat_of("a");
+  std::filesystem::rename(path_ / "b", path_ / "a");
+  EXPECT_EQ(table_->retain_named(opened("").get(), "a", attributes), 0U);
+  EXPECT_EQ(table_->size(), 1U);
+}
+
 TEST_F(InodeTables, OneInodeHasOneNodeidUnderAllItsNames) {
   make_file("a");
   std::filesystem::create_hard_link(path_ / "a", path_ / "b");
