@@ -36,16 +36,16 @@ void DescriptorCache::put(MountNumber mount, Ino ino, Descriptor descriptor) {
   of.order.pop_back();
 }
 
-void DescriptorCache::drop(MountNumber mount, Ino ino) {
-  Descriptor closes_unlocked;
+Descriptor DescriptorCache::drop(MountNumber mount, Ino ino) {
   const Key key{mount, ino};
   Part& of = part(key);
   const std::scoped_lock lock(of.mutex);
   const auto found = of.index.find(key);
-  if (found == of.index.end()) return;
-  closes_unlocked = std::move(found->second->second);
+  if (found == of.index.end()) return nullptr;
+  Descriptor dropped = std::move(found->second->second);
   of.order.erase(found->second);
   of.index.erase(found);
+  return dropped;
 }
 
 void DescriptorCache::drop_mount(MountNumber mount) {

@@ -27,7 +27,8 @@ class DescriptorCache {
 
   Descriptor find(MountNumber mount, Ino ino);
   void put(MountNumber mount, Ino ino, Descriptor descriptor);
-  void drop(MountNumber mount, Ino ino);
+  // What was dropped, if any: closing it may do disk work.
+  Descriptor drop(MountNumber mount, Ino ino);
   void drop_mount(MountNumber mount);
 
  private:

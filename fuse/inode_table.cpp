@@ -356,6 +356,7 @@ void InodeTable::forget(Ino ino, std::uint64_t lookups) {
 
 // True where so many are gone that their heap memory is worth giving back.
 bool InodeTable::forget_one(Ino ino, std::uint64_t lookups) {
+  Closing closes_unlocked;
   const std::scoped_lock lock(mutex_);
   JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
   InodeRecord* known = record(ino);
@@ -364,7 +365,7 @@ bool InodeTable::forget_one(Ino ino, std::uint64_t lookups) {
     if (known->lookups > lookups) {
       known->lookups -= lookups;
     } else {
-      release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+      closes_unlocked = release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
     }
   }
   if (request != nullptr) ++request->forgotten;
@@ -376,6 +377,7 @@ bool InodeTable::forget_one(Ino ino, std::uint64_t lookups) {
 }
 
 void InodeTable::unretain(Ino ino) {
+  Closing closes_unlocked;
   const std::scoped_lock lock(mutex_);
   JournalRecord* request = counting_ == nullptr ? nullptr : Journal::current();
   InodeRecord* known = record(ino);
@@ -384,7 +386,7 @@ void InodeTable::unretain(Ino ino) {
   if (known->lookups > 1) {
     --known->lookups;
   } else if (ino != kRootIno) {
-    release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
+    closes_unlocked = release_slot(static_cast<std::uint32_t>(ino) - 1, *known);
   }
   if (request != nullptr && request->retained_count != 0 && request->retained[request->retained_count - 1] == ino) {
     --request->retained_count;
@@ -393,23 +395,25 @@ void InodeTable::unretain(Ino ino) {
 }
 
 // Its descriptor is forgotten before the record forgets it, and the generation rises last: a dead daemon's can be told.
-void InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
+InodeTable::Closing InodeTable::release_slot(std::uint32_t slot, InodeRecord& record) {
+  Closing closing;
   const Ino ino = ino_of(slot, record);
   const InodeKey key{record.device, record.number};
   unknow(slot, record);
-  cache_.drop(mount_, ino);
+  closing.cached = cache_.drop(mount_, ino);
   if (const auto found = index_.find(key); found != index_.end() && found->second == slot) index_.erase(found);
   record.lookups = 0;
   if (const int held = record.held; held != 0) {
     survival_.forget(held - 1);
     record.held = 0;
-    close(held - 1);
+    closing.held.reset(held - 1);
   }
   ++record.generation;
   free_.push_back(slot);
   --used_;
   ++freed_;
   give_back(slot);
+  return closing;
 }
 
 // A number that was in use must not come again with the same generation, also where its record is all zeroes from now on.

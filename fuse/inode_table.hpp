@@ -118,7 +118,13 @@ class InodeTable {
   void hold(InodeRecord& record, UniqueFd fd);
   void unknow_all();
   void unknow(std::uint32_t slot, const InodeRecord& record);
-  void release_slot(std::uint32_t slot, InodeRecord& record);
+  // Descriptors of an inode that was forgotten. With the last one of what was removed its file system frees it, which takes a
+  // while: they are closed under no lock.
+  struct Closing {
+    Descriptor cached;
+    UniqueFd held;
+  };
+  Closing release_slot(std::uint32_t slot, InodeRecord& record);
   void begin_count(Ino ino, std::uint64_t lookups);
   void end_count();
   void retained(Ino ino);
