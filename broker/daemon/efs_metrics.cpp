@@ -108,7 +108,7 @@ void EfsMetrics::sample() {
     StatisticSet total = reads;
     total.add(writes);
     total.add(metadata);
-    const auto put = [&, id = id](const char* name, const char* unit, const StatisticSet& set) {
+    const auto put = [&](const char* name, const char* unit, const StatisticSet& set) {
       store_.put(metric_of(id, name), unit, at, set);
     };
     put("DataReadIOBytes", "Bytes", reads);

@@ -16,7 +16,7 @@
 namespace berth::runtime {
 
 // The id part of the task's ARN, 32 hex digits.
-using TaskId = Id<struct TaskIdTag>;
+using TaskId = Id<struct RuntimeTaskIdTag>;
 
 // The elastic network interface of an awsvpc task, as cluster_sim handed it out.
 struct NetworkInterface {

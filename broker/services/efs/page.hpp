@@ -20,8 +20,8 @@ struct PageMembers {
   bool echo_token = false;  // the older operations answer the Marker that they were given
 };
 
-inline constexpr PageMembers by_marker(const char* list) { return {list, "MaxItems", "Marker", "NextMarker", true}; }
-inline constexpr PageMembers by_token(const char* list) { return {list, "MaxResults", "NextToken", "NextToken", false}; }
+constexpr PageMembers by_marker(const char* list) { return {list, "MaxItems", "Marker", "NextMarker", true}; }
+constexpr PageMembers by_token(const char* list) { return {list, "MaxResults", "NextToken", "NextToken", false}; }
 
 // `keys` are sorted. A token is the last page's last key, so that what comes and goes in between neither shifts nor doubles
 // the others. EFS gives 100 a page at most.
