@@ -40,7 +40,7 @@ void appends(const std::string& directory, int count, unsigned jobs) {
   for (const auto& [name, size] : kinds) {
     for (unsigned job = 0; job < jobs; ++job) make_file(path(job), 0);
     const std::string content(size, 'x');
-    const auto append = [&, size = size](unsigned job) {
+    const auto append = [&](unsigned job) {
       const int fd = open(path(job).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
       check(fd >= 0, "open");
       for (int i = 0; i < count; ++i) check(write(fd, content.data(), size) == static_cast<ssize_t>(size), "write");
