@@ -35,7 +35,7 @@ Read read_list(const Member& member, const FormNode& node, const std::string& pa
   for (const FormNode* item : items->numbered()) {
     auto value = read_value(shape.element, *item, fmt::format("{}.{}", path, ++number), ec2);
     if (!value) return value;
-    out.push_back(std::move(*value));
+    if (!value->is_null()) out.push_back(std::move(*value));
   }
   return out;
 }
@@ -51,7 +51,7 @@ Read read_map(const Member& member, const FormNode& node, const std::string& pat
     if (key == nullptr || !key->value || value == nullptr) continue;
     auto read = read_value(shape.value, *value, path + "." + *key->value, ec2);
     if (!read) return read;
-    out[*key->value] = std::move(*read);
+    if (!read->is_null()) out[*key->value] = std::move(*read);
   }
   return out;
 }
@@ -76,7 +76,7 @@ Read read_value(const Member& member, const FormNode& node, const std::string& p
     case Type::map: return read_map(member, node, path, ec2);
     default: break;
   }
-  if (!node.value) return Json();  // `Name.x=...` where Name is no structure: there is no such member
+  if (!node.value) return Json();  // `Name.x=...` where Name is no structure: there is no such member or element
   auto value = scalar_from_text(*member.shape, *node.value);
   if (!value)
     return std::unexpected(fmt::format("Value ({}) for parameter {} is invalid: it is not {}", *node.value, path, value.error()));

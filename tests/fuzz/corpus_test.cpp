@@ -42,7 +42,8 @@ class Mutator {
   }
 
  private:
-  // The same numbers everywhere: the standard's distributions are each library's own.
+  // The same numbers everywhere: the standard's distributions are each library's own, and the order in which a call's arguments
+  // are evaluated each compiler's, so none of them draws two.
   std::size_t below(std::size_t bound) { return bound == 0 ? 0 : static_cast<std::size_t>(random_() % bound); }
   const std::string& any() { return corpus_[below(corpus_.size())]; }
 
@@ -53,12 +54,19 @@ class Mutator {
       case 1: input.erase(at, length); break;
       case 2: input.insert(at, input.substr(at, length)); break;
       case 3: input.replace(at, length, piece_of(any())); break;
-      case 4: input.insert(at, std::string(below(200), kStructure[below(kStructure.size())])); break;
+      case 4: {
+        const std::size_t count = below(200);
+        input.insert(at, count, kStructure[below(kStructure.size())]);
+        break;
+      }
       default:
         if (at < input.size()) input[at] = static_cast<char>(input[at] ^ (1 << below(8)));
     }
   }
-  std::string piece_of(const std::string& other) { return other.substr(below(other.size() + 1), below(32)); }
+  std::string piece_of(const std::string& other) {
+    const std::size_t at = below(other.size() + 1);
+    return other.substr(at, below(32));
+  }
 
   static constexpr std::string_view kStructure =
       "[]{}()\"\\,:;=&%+*?$/.~!<>\n \x80\xff"

@@ -42,6 +42,16 @@ TEST(Query, AnEmptyListIsAnEmptyList) {
             (Json{{"AutoScalingGroupNames", Json::array()}}));
 }
 
+TEST(Query, APartOfAnElementThatHasNoPartsIsNoElement) {
+  const Json groups = decoded("autoscaling", "DescribeAutoScalingGroups",
+                              form_request("Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1.x=a"
+                                           "&AutoScalingGroupNames.member.2=b"));
+  EXPECT_EQ(groups, (Json{{"AutoScalingGroupNames", {"b"}}}));
+  const Json instances = decoded("ec2", "DescribeInstances",
+                                 form_request("Action=DescribeInstances&Version=2016-11-15&InstanceId.1.x=i&InstanceId.2=i-2"));
+  EXPECT_EQ(instances, (Json{{"InstanceIds", {"i-2"}}}));
+}
+
 TEST(Query, ANumberThatIsNoneIsMalformed) {
   const WireError error = refused("iam", "ListRoles", form_request("Action=ListRoles&MaxItems=ten"));
   EXPECT_EQ(error.code, "MalformedInput");
