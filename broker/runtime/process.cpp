@@ -23,7 +23,7 @@ constexpr std::size_t kOutputBytesMax = 64 * 1024;
 // must get. A program dies with the daemon: one that went on would work against what the next daemon starts, which begins
 // anew whatever was under way.
 [[noreturn]] void be_the_program(pid_t daemon, char* const* arguments, char* const* environment, int output, int error,
-                                 int& failure) {
+                                 volatile int& failure) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != daemon) ::_exit(127);
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
@@ -46,10 +46,17 @@ Result<pid_t> spawn(const Command& command, int output, int error) {
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   char* environment[] = {path, nullptr};
   const pid_t daemon = ::getpid();
-  int failure = 0;
-  const pid_t pid = ::vfork();  // fork() would copy the page tables, posix_spawn() sets no PR_SET_PDEATHSIG
+  volatile int failure = 0;  // written by the child, which a compiler doesn't see
+  // A signal handler must not run in the child: it would be the daemon's, in the daemon's memory.
+  sigset_t all, before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  // fork() would copy the page tables, posix_spawn() sets no PR_SET_PDEATHSIG; the child only makes system calls until it is a
+  // program or ends, so the thread that waits for that does not wait for anything from outside.
+  const pid_t pid = ::vfork();  // NOLINT(bugprone-unsafe-functions)
   if (pid == 0) be_the_program(daemon, arguments.data(), environment, output, error, failure);
   if (pid < 0) failure = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid > 0 && failure != 0) ::waitpid(pid, nullptr, 0);
   if (failure != 0) return fail_errno(failure, "start `" + command.arguments[0] + "`");
   return pid;
