@@ -97,7 +97,7 @@ Result<Sizes> measure_directory(const std::string& parent, const fuse::FileSyste
 
 std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id) { return parent + "/" + id.str(); }
 
-Backing directories_below(std::string parent) {
+Backing directories_below(const std::string& parent) {
   return {
       .make = [parent](const fuse::FileSystemId& id) { return make_directory(parent, id); },
       .remove = [parent](const fuse::FileSystemId& id) { return remove_directory(parent, id); },

@@ -33,7 +33,7 @@ struct Backing {
 };
 
 // The real one.
-Backing directories_below(std::string parent);
+Backing directories_below(const std::string& parent);
 // The directory that `directories_below(parent)` makes for `id`; also what a mount of the share serves.
 std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id);
 
