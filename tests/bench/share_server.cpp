@@ -48,8 +48,8 @@ bool read_line(std::string& line) {
   return false;
 }
 
-Result<> mount(Share& share, const std::string& id, const std::string& backing, const std::string& place,
-               const std::string& zone, bool io_uring = false) {
+Result<> mount(Share& share, const std::string& id, const std::string& backing, const std::string& place, const std::string& zone,
+               bool io_uring = false) {
   berth::fuse::MountSpec spec;
   spec.file_system = "fs-bench";
   spec.ends = {.client = zone, .target = zone};
