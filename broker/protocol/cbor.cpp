@@ -126,8 +126,8 @@ class CborReader {
   // JSON has no others, and no shape wants one.
   Json finite(double number) { return std::isfinite(number) ? Json(number) : wrong(); }
   Json half(std::uint16_t bits) {
-    const int exponent = bits >> 10U & 31U;
-    const int fraction = bits & 1023U;
+    const auto exponent = static_cast<int>(bits >> 10U & 31U);
+    const auto fraction = static_cast<int>(bits & 1023U);
     if (exponent == 31) return wrong();
     const double size = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(fraction + 1024, exponent - 25);
     return (bits & 0x8000U) != 0 ? -size : size;

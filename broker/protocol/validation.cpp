@@ -81,7 +81,8 @@ class Checker {
 
   static double blob_size(const Json& base64) {
     const auto& text = base64.get_ref<const std::string&>();
-    return static_cast<double>(text.size() / 4 * 3) - static_cast<double>(std::ranges::count(text, '='));
+    const auto padded = static_cast<std::ptrdiff_t>(text.size() / 4 * 3);
+    return static_cast<double>(padded - std::ranges::count(text, '='));
   }
 
   void check_structure(const Shape& shape, const Json& value, const std::string& path) {
