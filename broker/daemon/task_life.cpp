@@ -90,15 +90,15 @@ void TaskLife::resume(const std::function<bool(const std::string& task)>& begun)
     for (const auto& [id, task] : c.cluster.tasks()) {
       if (task.last == cluster_sim::TaskStatus::stopped) continue;
       if (task.last <= cluster_sim::TaskStatus::pending && !begun(id.str())) {
-        effects.push_back(cluster_sim::LaunchTask{id});
+        effects.emplace_back(cluster_sim::LaunchTask{id});
       } else {
         expected.emplace_back(id.str());
       }
-      if (task.stop_wanted) effects.push_back(cluster_sim::StopTask{id});
+      if (task.stop_wanted) effects.emplace_back(cluster_sim::StopTask{id});
     }
     for (const auto& [id, instance] : c.cluster.instances()) {
-      if (instance.state == "pending") effects.push_back(cluster_sim::BootInstance{id});
-      if (instance.state == "shutting-down") effects.push_back(cluster_sim::TerminateInstance{id});
+      if (instance.state == "pending") effects.emplace_back(cluster_sim::BootInstance{id});
+      if (instance.state == "shutting-down") effects.emplace_back(cluster_sim::TerminateInstance{id});
     }
   });
   runtime_->adopt(expected);
