@@ -14,8 +14,8 @@ const Json* find(const Json& json, const char* name) {
 
 template <class T>
 T get(const Json& json, const char* name, T otherwise = {}) {
-  const auto* value = find(json, name);
-  return value == nullptr ? otherwise : value->get<T>();
+  if (const auto* value = find(json, name)) return value->get<T>();
+  return otherwise;
 }
 
 template <class T>
