@@ -12,7 +12,7 @@ struct InfoHead {
   std::uint8_t type;
   std::uint8_t pad;
   std::uint16_t size;
-  FileSystemId file_system;
+  DiskId file_system;
   std::uint32_t handle_size;
   std::int32_t handle_type;
 };

@@ -15,12 +15,12 @@
 
 namespace berth::fuse {
 
-using FileSystemId = std::array<std::int32_t, 2>;  // f_fsid of statfs(2)
+using DiskId = std::array<std::int32_t, 2>;  // which file system of the machine: f_fsid of statfs(2)
 
 struct BackingEvent {
   std::uint64_t mask = 0;  // FAN_CREATE, ...
   pid_t thread = 0;        // that did it; 0 where it is none of this PID namespace
-  FileSystemId file_system{};
+  DiskId file_system{};
   std::optional<FileHandle> directory;
   std::string_view name;            // in `directory`; ".": the directory itself. Valid during the call only
   std::optional<FileHandle> inode;  // that the event is about; nothing where it is `directory` itself

@@ -24,7 +24,7 @@
 namespace berth::fuse {
 namespace {
 
-constexpr std::string_view kRegion = "share-watch";
+constexpr std::string_view kWatchRegion = "share-watch";
 
 constexpr std::uint64_t kNames = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO;
 constexpr std::uint64_t kWrites = FAN_MODIFY | FAN_CLOSE_WRITE;
@@ -34,7 +34,7 @@ constexpr std::uint64_t kAll = kNames | FAN_ATTRIB | kWrites | FAN_EVENT_ON_CHIL
 constexpr int kPauseMilliseconds = 20;
 
 // File systems that nobody but this machine's kernel changes. Of others it would not hear all.
-bool reports_all_changes(int directory, FileSystemId& id) {
+bool reports_all_changes(int directory, DiskId& id) {
   struct statfs about{};
   if (fstatfs(directory, &about) != 0) return false;
   std::memcpy(id.data(), &about.f_fsid, sizeof(id));
@@ -80,13 +80,13 @@ BackingWatch::~BackingWatch() {
   eventfd_write(wake_.get(), 1);
   reader_.join();
   survival_.forget(group_.get());
-  survival_.remove_region(kRegion);
+  survival_.remove_region(kWatchRegion);
 }
 
 Result<> BackingWatch::start() {
   wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return fail_errno(errno, "eventfd");
-  auto bytes = survival_.region(kRegion, sizeof(Memory));
+  auto bytes = survival_.region(kWatchRegion, sizeof(Memory));
   if (!bytes) return fail(bytes.error());
   memory_ = reinterpret_cast<Memory*>(bytes->data());
   former_threads_.insert(memory_->threads.begin(), memory_->threads.end());
@@ -262,13 +262,13 @@ bool BackingWatch::read_events(std::span<std::byte> buffer) {
   return true;
 }
 
-Descriptor BackingWatch::any_of(const FileSystemId& id) {
+Descriptor BackingWatch::any_of(const DiskId& id) {
   const std::scoped_lock lock(mutex_);
   const auto of = std::ranges::find_if(file_systems_, [&](const auto& known) { return known.second.id == id; });
   return of == file_systems_.end() ? nullptr : of->second.directory;
 }
 
-std::optional<BackingWatch::Seen> BackingWatch::look(const FileSystemId& id, const FileHandle& handle) {
+std::optional<BackingWatch::Seen> BackingWatch::look(const DiskId& id, const FileHandle& handle) {
   const Descriptor any = any_of(id);
   if (!any) return std::nullopt;
   Seen seen{open_by_handle(any->get(), handle, O_PATH | O_CLOEXEC), {}};

@@ -59,7 +59,7 @@ class BackingWatch {
   static constexpr std::size_t kDirectoriesMax = 32768;  // each keeps its inode in the kernel's memory
 
   struct FileSystem {
-    FileSystemId id{};
+    DiskId id{};
     Descriptor directory;  // any of it
     std::size_t watched = 0;
   };
@@ -89,8 +89,8 @@ class BackingWatch {
   void handle(const BackingEvent& event);
   void inode_changed(const BackingEvent& event, const Seen& seen);
   void look_who_is_passed_over();
-  Descriptor any_of(const FileSystemId& id);
-  std::optional<Seen> look(const FileSystemId& id, const FileHandle& handle);
+  Descriptor any_of(const DiskId& id);
+  std::optional<Seen> look(const DiskId& id, const FileHandle& handle);
 
   Survival& survival_;
   Coherence& coherence_;

@@ -11,10 +11,10 @@ class Standby {
   }
   Standby(const Standby&) = delete;
   Standby& operator=(const Standby&) = delete;
+  virtual ~Standby() { current_ = nullptr; }
 
  protected:
   Standby() { current_ = this; }
-  ~Standby() { current_ = nullptr; }
   virtual void call() = 0;
 
  private:
