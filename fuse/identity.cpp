@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -51,6 +53,25 @@ std::vector<gid_t> parse_groups(std::string_view status) {
   return groups;
 }
 
+// Empty where there is none.
+std::string status_of(pid_t thread) {
+  const UniqueFd file(open(fmt::format("/proc/{}/status", thread).c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text(8192, '\0');
+  const ssize_t size = file ? read(file.get(), text.data(), text.size()) : 0;
+  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return text;
+}
+
+// A set as a number: bit n - 1 for signal n.
+std::uint64_t signals_in(std::string_view status, std::string_view line) {
+  const auto start = status.find(line);
+  std::uint64_t set = 0;
+  if (start == std::string_view::npos) return set;
+  const auto digits = status.substr(std::min(status.find_first_not_of("\t ", start + line.size()), status.size()));
+  std::from_chars(digits.data(), digits.data() + digits.size(), set, 16);
+  return set;
+}
+
 }  // namespace
 
 Identity effective_identity(const Caller& caller, const std::optional<PosixUser>& enforced, Rights rights) {
@@ -62,13 +83,12 @@ Identity effective_identity(const Caller& caller, const std::optional<PosixUser>
   return identity;
 }
 
-std::vector<gid_t> groups_of(pid_t pid) {
-  const UniqueFd file(open(fmt::format("/proc/{}/status", pid).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return {};
-  std::string text(8192, '\0');
-  const ssize_t size = read(file.get(), text.data(), text.size());
-  if (size <= 0) return {};
-  return parse_groups(std::string_view{text}.substr(0, static_cast<std::size_t>(size)));
+std::vector<gid_t> groups_of(pid_t pid) { return parse_groups(status_of(pid)); }
+
+bool has_signal(pid_t thread) {
+  const std::string status = status_of(thread);
+  const std::uint64_t blocked = signals_in(status, "\nSigBlk:");
+  return ((signals_in(status, "\nSigPnd:") | signals_in(status, "\nShdPnd:")) & ~blocked) != 0;
 }
 
 ScopedIdentity::ScopedIdentity(const Identity& identity) {

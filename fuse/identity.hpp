@@ -53,6 +53,9 @@ class ScopedIdentity {
   bool groups_set_ = false;
 };
 
+// Whether a signal that it does not hold back waits for this thread (proc_pid_status(5)). False where it is gone.
+bool has_signal(pid_t thread);
+
 // A thread that serves requests: own umask (0, the kernel has applied the caller's) and no supplementary groups.
 void prepare_worker_thread();
 

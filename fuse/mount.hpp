@@ -147,6 +147,7 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   // Who may search a directory has changed through this mount.
   void access_changed();
   bool passthrough() const { return passthrough_; }
+  bool over_ring() const { return over_ring_; }
   // Asked under passthrough_mutex(): an open that began before the rights were lost comes after take_back().
   bool may_pass_through(const OpenRecord& open) const;
   void disable_passthrough() { passthrough_ = false; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "fuse/identity.hpp"
 #include "fuse/ops_common.hpp"
 
 namespace berth::fuse {
@@ -34,8 +35,11 @@ void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, const std::function<vo
   };
   journal.waits(mount.number(), mount.current_unique());
   const auto token = waiters.add({mount.key_of(ino), mount.number(), attempt, give_up});
+  const pid_t caller = fuse_req_ctx(req)->pid;
   fuse_req_interrupt_func(req, interrupt_waiter, reinterpret_cast<void*>(token));
-  waiters.arm(token);
+  waiters.arm(token);  // from here on the request may be answered
+  // The kernel tells of a signal where it came before the request was sent, but not where that was over a ring.
+  if (mount.over_ring() && has_signal(caller)) waiters.interrupt(token);
 }
 
 // POSIX locks: a wait that would go round in a circle is refused.

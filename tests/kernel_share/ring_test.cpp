@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -174,6 +175,34 @@ TEST_F(OverIoUring, AnInterruptedWaitForALockIsEintr) {
   Waiters waiters(at_ + "/locked", 3);
   waiters.interrupt();
   EXPECT_EQ(waiters.results(), std::vector<int>(3, EINTR));
+}
+
+// The kernel loses an interrupt that comes between its choice of a place in the ring and the copying of the request to it.
+TEST_F(OverIoUring, AWaiterForALockCanBeKilledAtAnyMoment) {
+  serve();
+  const UniqueFd file = locked_file(at_ + "/locked");
+  ASSERT_TRUE(file);
+  constexpr int kRounds = 100;
+  for (int round = 0; round < kRounds; ++round) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const int fd = open((at_ + "/locked").c_str(), O_RDWR | O_CLOEXEC);
+      struct flock whole{};
+      whole.l_type = F_WRLCK;
+      fcntl(fd, F_SETLKW, &whole);
+      _exit(0);
+    }
+    for (int moment = 0; moment < round % 60; ++moment) sched_yield();
+    kill(child, SIGKILL);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (waitpid(child, nullptr, WNOHANG) == 0) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        share_->detach(MountId("task/mnt"));
+        FAIL() << "in round " << round;
+      }
+      sched_yield();
+    }
+  }
 }
 
 TEST_F(OverIoUring, AnFsyncThatTakesLongHoldsUpNobody) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 
 #include <gtest/gtest.h>
 
@@ -58,6 +59,21 @@ TEST(GroupsOf, ThisProcessAreThoseOfGetgroups) {
   std::vector<gid_t> groups(static_cast<std::size_t>(getgroups(0, nullptr)));
   ASSERT_GE(getgroups(static_cast<int>(groups.size()), groups.data()), 0);
   EXPECT_EQ(groups_of(getpid()), groups);
+}
+
+TEST(HasSignal, IsTrueWhileOneWaitsForTheThread) {
+  const pid_t child = fork();
+  if (child == 0) {
+    while (true) pause();
+  }
+  ASSERT_EQ(kill(child, SIGSTOP), 0);
+  ASSERT_EQ(waitpid(child, nullptr, WUNTRACED), child);
+  EXPECT_FALSE(has_signal(child));
+  ASSERT_EQ(kill(child, SIGUSR1), 0);  // waits for it to go on
+  EXPECT_TRUE(has_signal(child));
+  ASSERT_EQ(kill(child, SIGKILL), 0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_FALSE(has_signal(child));
 }
 
 TEST(RunAs, AnswersEpermWhereTheIdentityCannotBeTaken) {
