@@ -249,6 +249,7 @@ def test_after_a_killed_keeper_the_next_start_takes_its_leftovers_away(own_berth
     cluster.running(task)
     status = own_berth.status()
     port = own_berth.endpoint.rsplit(":", 1)[1]
+    os.kill(status["daemon_pid"], signal.SIGSTOP)  # it would shut down in good order when its keeper is gone
     for pid in (status["keeper_pid"], status["daemon_pid"]):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(pathlib.Path(f"/proc/{status[p]}/fd").exists() for p in ("keeper_pid", "daemon_pid")))

@@ -297,7 +297,7 @@ def test_inspect_shows_what_the_volume_is_and_may(docker, cloud, name):
     shown = docker.inspect(name)
     assert shown["Driver"] == DRIVER and shown["Mountpoint"] == str(cloud.berth.state / "volumes" / name)
     assert shown["Status"] == {"file-system": file_system["FileSystemId"], "path": "/", "role": role, "zone": cloud.zones[0], "read-only": False,
-                               "rights": "read only, root is nobody", "mounts": 0}
+                               "io-uring": False, "rights": "read only, root is nobody", "mounts": 0}
     assert name in cloud.berth.command("status")
 
 
