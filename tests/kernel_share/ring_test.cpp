@@ -182,7 +182,7 @@ TEST_F(OverIoUring, AWaiterForALockCanBeKilledAtAnyMoment) {
   serve();
   const UniqueFd file = locked_file(at_ + "/locked");
   ASSERT_TRUE(file);
-  constexpr int kRounds = 100;
+  constexpr int kRounds = 60;
   for (int round = 0; round < kRounds; ++round) {
     const pid_t child = fork();
     if (child == 0) {
@@ -192,7 +192,7 @@ TEST_F(OverIoUring, AWaiterForALockCanBeKilledAtAnyMoment) {
       fcntl(fd, F_SETLKW, &whole);
       _exit(0);
     }
-    for (int moment = 0; moment < round % 60; ++moment) sched_yield();
+    for (int moment = 0; moment < round % 20; ++moment) sched_yield();
     kill(child, SIGKILL);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (waitpid(child, nullptr, WNOHANG) == 0) {
