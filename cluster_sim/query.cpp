@@ -6,6 +6,7 @@
 #include <regex>
 #include <variant>
 
+#include "broker/base/regex_numbers.hpp"
 #include "cluster_sim/query_lexer.hpp"
 
 namespace berth::cluster_sim {
@@ -169,6 +170,8 @@ Result<std::regex> compile(const QueryToken& argument) {
   // The backtracking executor takes exponential time for `(a+)+b`; this one doesn't, and knows no back-references.
   flags |= std::regex_constants::__polynomial;
 #endif
+  if (!numbers_are_small(argument.text))
+    return fail(Code::invalid_argument, "pattern `{}` has a number of more than five digits", argument.text);
   try {
     return std::regex(argument.text, flags);
   } catch (const std::regex_error&) {

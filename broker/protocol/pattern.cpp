@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "broker/base/encoding.hpp"
+#include "broker/base/regex_numbers.hpp"
 
 namespace berth::protocol {
 
@@ -90,7 +91,7 @@ Pattern::~Pattern() = default;
 bool Pattern::matches(std::string_view text) const {
   std::call_once(once_, [this] {
     const auto ascii = ascii_escapes(java_);
-    if (!ascii || differs_from_java(*ascii)) return;
+    if (!ascii || differs_from_java(*ascii) || !numbers_are_small(*ascii)) return;
     auto flags = std::regex::ECMAScript;
 #ifdef __GLIBCXX__
     // Breadth first: no exponential time, and no recursion as deep as the text is long.

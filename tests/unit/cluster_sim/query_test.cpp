@@ -88,6 +88,12 @@ TEST(Query, RefusesWhatItCannotRead) {
   EXPECT_FALSE(Query::parse(std::string(2001, '(')));
 }
 
+TEST(Query, APatternWithANumberThatNothingCanHoldIsRefused) {
+  const auto query = Query::parse("attribute:x =~ a{1,6477777777777777777777}");
+  ASSERT_FALSE(query);
+  EXPECT_NE(query.error().message.find("more than five digits"), std::string::npos) << query.error().message;
+}
+
 TEST(Query, APatternThatWouldBacktrackForeverDoesNot) {
   const std::map<std::string, std::string> attributes{{"x", std::string(128, 'a') + "!"}};
   QuerySubject s = subject();

@@ -37,6 +37,12 @@ TEST(Pattern, APatternThatInvitesExponentialTimeAnswersAtOnce) {
   EXPECT_FALSE(Pattern("(a|aa)+b").matches(std::string(60, 'a')));  // backtracking would not come to an end
 }
 
+TEST(Pattern, ANumberThatNothingCanHoldRefusesNothing) {
+  EXPECT_TRUE(Pattern("a{1,6477777777777777777777}").matches("b"));
+  EXPECT_TRUE(Pattern("(a)\\6477777777777777777777").matches("b"));
+  EXPECT_FALSE(Pattern("a{1,999}").matches("b"));
+}
+
 TEST(Pattern, ALongTextDoesNotExhaustTheStack) {
   EXPECT_TRUE(Pattern("[\\s\\S]+").matches(std::string(4000, 'x')));
   EXPECT_TRUE(Pattern("[\\s\\S]+").matches(std::string(4'000'000, 'x')));
