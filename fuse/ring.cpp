@@ -12,7 +12,6 @@
 #include <array>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -69,9 +68,6 @@ std::vector<unsigned> own_processors() {
   return all;
 }
 
-// In small steps: a thread made anew has its record on no stack.
-std::unique_ptr<JournalRecord> fresh_record() { return std::make_unique<JournalRecord>(); }
-
 }  // namespace
 
 // The place for one request and its answer. The kernel's, until it holds a request; then ours, until that is answered.
@@ -113,7 +109,7 @@ thread_local void* serving = nullptr;            // the Ring::Entry
 // One processor's thread, and its end of the ring.
 class Ring::Thread {
  public:
-  Thread(Ring& ring, unsigned processor) : ring_(ring), processor_(processor), record_(fresh_record()) {}
+  Thread(Ring& ring, unsigned processor) : ring_(ring), processor_(processor), record_(std::make_unique<JournalRecord>()) {}
   ~Thread() { stop(); }
   Thread(const Thread&) = delete;
   Thread& operator=(const Thread&) = delete;
@@ -156,12 +152,13 @@ class Ring::Thread {
   UniqueFd wake_;
   std::uint64_t wakes_ = 0;  // the kernel writes it
   std::unordered_map<const Connection*, Joined> joined_;
-  std::unique_ptr<JournalRecord> record_;
+  const std::unique_ptr<JournalRecord> record_;  // 60 KiB: on no stack
   std::array<std::byte, kCopiedBytesMax> copy_{};
   std::mutex mutex_;
   std::vector<Joining> joining_;
   std::vector<Entry*> answered_;  // by other threads
   bool stopping_ = false;
+  bool over_ = false;  // the thread's own: it has heard that it is to stop
   std::jthread thread_;
 };
 
@@ -198,7 +195,7 @@ class Ring::Helpers {
 
   void run(const std::function<void()>& prepare) {
     prepare();
-    const auto record = fresh_record();
+    const auto record = std::make_unique<JournalRecord>();
     while (true) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
@@ -272,13 +269,7 @@ void Ring::Thread::run() {
   pthread_setaffinity_np(pthread_self(), sizeof(set), &set);  // where it can't be, it is slower, not wrong
   pthread_setname_np(pthread_self(), "share-ring");
   arm_wake();
-  while (true) {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (stopping_) return;
-    }
-    wait();
-  }
+  while (!over_) wait();
 }
 
 void Ring::Thread::wait() {
@@ -334,6 +325,7 @@ void Ring::Thread::take_messages() {
     const std::scoped_lock lock(mutex_);
     joining.swap(joining_);
     answered.swap(answered_);
+    over_ = stopping_;
   }
   for (Entry* entry : answered) send(*entry);
   for (const Joining& one : joining) {
@@ -452,7 +444,7 @@ Result<> Ring::start() {
     if (auto started = threads.back()->start(); !started) return started;
   }
   by_queue_.clear();
-  for (unsigned queue = 0; queue < possible_processors(); ++queue) {
+  for (unsigned queue = 0, queues = possible_processors(); queue < queues; ++queue) {
     const auto own = std::ranges::find(processors, queue);
     const auto index = own == processors.end() ? queue % threads.size() : static_cast<std::size_t>(own - processors.begin());
     by_queue_.push_back(threads[index].get());
