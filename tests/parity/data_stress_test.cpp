@@ -19,17 +19,13 @@
 
 #include "tests/kernel_share/kept_share.hpp"
 #include "tests/parity/data_stress.hpp"
+#include "tests/parity/setting.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::parity {
 namespace {
 
 using namespace fuse::test;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 // Processes that stress a file each and say so after every few steps.
 class Stressors {

@@ -8,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/parity/attributes.hpp"
 #include "tests/parity/duel.hpp"
+#include "tests/parity/setting.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::parity {
@@ -27,11 +27,6 @@ namespace {
 
 using fuse::test::KeptShare;
 using fuse::test::Place;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 // Kills the share's daemon, each as soon as it serves.
 class Killer {

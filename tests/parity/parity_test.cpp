@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -15,6 +14,7 @@
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/parity/attributes.hpp"
 #include "tests/parity/duel.hpp"
+#include "tests/parity/setting.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::parity {
@@ -24,11 +24,6 @@ using fuse::MountId;
 using fuse::test::Place;
 using fuse::test::ServedShare;
 using fuse::test::TemporaryDirectory;
-
-std::uint64_t setting(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 struct Kind {
   const char* name;

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/base/unique_fd.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace berth {
 namespace {
@@ -56,20 +57,8 @@ bool soon(const std::function<bool()>& holds) {
   return holds();
 }
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kThreadSanitizer = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-
 TEST(OutlivingThreads, AProcessWithNoOtherThreadLeftIsAsGoodAsDead) {
-  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer has a thread of its own in every process";
+  if (berth::test::kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer has a thread of its own in every process";
   const Child child(true);
   EXPECT_TRUE(soon([&] { return only_outliving_threads_left(child.pid()); }));
 }

@@ -17,6 +17,7 @@
 #include "broker/runtime/process.hpp"
 #include "broker/runtime/task_record.hpp"
 #include "broker/runtime/work.hpp"
+#include "tests/support/sanitizers.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -194,20 +195,9 @@ TEST(WorkPool, RunsTheEarlierFirstAndDropsTheRestWhenStopped) {
   EXPECT_FALSE(pool.submit([] {}));
 }
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kThreadSanitizer = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-constexpr bool kThreadSanitizer = true;
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-#else
-constexpr bool kThreadSanitizer = false;
-#endif
-
 TEST(RunProgram, CollectsOutputAndExitCode) {
-  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
+  if (berth::test::kThreadSanitizer)
+    GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
   const auto finished = run_program({.arguments = {"sh", "-c", "echo out; echo err >&2; exit 4"}});
   ASSERT_TRUE(finished);
   EXPECT_EQ(finished->exit_code, 4);
@@ -249,7 +239,8 @@ TEST(RunProgram, DiesWithTheDaemon) {
 }
 
 TEST(RunProgram, NamesTheProgramThatIsNotThere) {
-  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
+  if (berth::test::kThreadSanitizer)
+    GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
   const auto finished = run_program({.arguments = {"/nonexistent/program"}});
   ASSERT_FALSE(finished);
   EXPECT_THAT(finished.error().message, HasSubstr("/nonexistent/program"));
