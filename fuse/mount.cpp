@@ -289,7 +289,7 @@ bool Mount::held_back(std::span<const std::byte> request) {
 bool Mount::answered_by_rights(std::span<const std::byte> request) {
   const auto answer = revocation_->answer(request);
   if (!answer) return false;
-  static constexpr std::array<std::byte, Revocation::Answer::kBytesMax> kZeroes{};
+  static constexpr std::array<std::byte, Revocation::Reply::kBytesMax> kZeroes{};
   ReplyHead head{static_cast<std::uint32_t>(sizeof(ReplyHead) + answer->zeroes), -answer->error,
                  read_as<RequestHead>(request).unique};
   std::array<iovec, 2> parts{iovec{&head, sizeof(head)}, iovec{const_cast<std::byte*>(kZeroes.data()), answer->zeroes}};

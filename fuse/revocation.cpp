@@ -35,7 +35,7 @@ enum Opcode : std::uint32_t {
 
 constexpr std::size_t kOpenReplyBytes = 16;         // fuse_open_out
 constexpr std::size_t kAttributesReplyBytes = 104;  // fuse_attr_out
-static_assert(kAttributesReplyBytes <= Revocation::Answer::kBytesMax);
+static_assert(kAttributesReplyBytes <= Revocation::Reply::kBytesMax);
 
 bool lets_go(std::uint32_t opcode) {
   constexpr std::array<std::uint32_t, 9> kAlways{kForget,    kRelease, kFlush,       kInit,       kReleaseDirectory,
@@ -91,17 +91,17 @@ bool Revocation::given_up(Ino ino) {
   return std::ranges::binary_search(inodes_, ino);
 }
 
-std::optional<Revocation::Answer> Revocation::answer(std::span<const std::byte> request) {
+std::optional<Revocation::Reply> Revocation::answer(std::span<const std::byte> request) {
   if (request.size() < sizeof(RequestHead)) return std::nullopt;
   const auto head = read_as<RequestHead>(request);
   const pid_t helper = helper_;
   if (helper != 0 && head.caller[2] == static_cast<std::uint32_t>(helper)) {
-    if (head.opcode == kOpenDirectory) return Answer{.zeroes = kOpenReplyBytes};
-    if (head.opcode == kGetAttributes && given_up(head.nodeid)) return Answer{.zeroes = kAttributesReplyBytes};
+    if (head.opcode == kOpenDirectory) return Reply{.zeroes = kOpenReplyBytes};
+    if (head.opcode == kGetAttributes && given_up(head.nodeid)) return Reply{.zeroes = kAttributesReplyBytes};
     return std::nullopt;
   }
   if (grant_.rights().mount || lets_go(head.opcode)) return std::nullopt;
-  return Answer{.error = EACCES};
+  return Reply{.error = EACCES};
 }
 
 Result<> Revocation::give_up(int mount, const std::vector<Inode>& inodes) {

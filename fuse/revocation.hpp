@@ -26,13 +26,13 @@ class Revocation {
  public:
   explicit Revocation(const Grant& grant) : grant_(grant) {}
 
-  struct Answer {
+  struct Reply {
     static constexpr std::size_t kBytesMax = 104;
     int error = 0;
     std::size_t zeroes = 0;  // bytes of the answer
   };
   // Where it has a value the request goes no further.
-  std::optional<Answer> answer(std::span<const std::byte> request);
+  std::optional<Reply> answer(std::span<const std::byte> request);
 
   struct Inode {
     Ino ino = 0;

@@ -57,3 +57,17 @@ def cluster(berth):
 def name():
     """A name that no other test uses."""
     return f"name-{next(names)}"
+
+
+RING_SWITCH = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
+
+
+@pytest.fixture
+def ring_switch():
+    """The kernel's switch for FUSE over io_uring, on during the test."""
+    if not RING_SWITCH.exists():
+        pytest.skip("missing: FUSE over io_uring (kernel 6.14)")
+    before = RING_SWITCH.read_text().strip()
+    RING_SWITCH.write_text("1")
+    yield RING_SWITCH
+    RING_SWITCH.write_text("1" if before == "Y" else "0")

@@ -301,6 +301,17 @@ def test_inspect_shows_what_the_volume_is_and_may(docker, cloud, name):
     assert name in cloud.berth.command("status")
 
 
+def test_a_volume_over_io_uring_is_read_and_written_by_containers(engine, cloud, name, ring_switch):
+    file_system = cloud.file_system()["FileSystemId"]
+    assert make(engine, name, file_system=file_system, io_uring="true").returncode == 0
+    engine.run("-v", f"{name}:/data", script="echo container > /data/greeting")
+    assert engine.run("-v", f"{name}:/data", script="cat /data/greeting") == "container"
+    ring_switch.write_text("0")
+    refused = engine.run("-v", f"{name}:/data", script="true", check=False)
+    assert refused.returncode != 0 and f"echo 1 > {ring_switch}" in refused.stderr
+    assert places(cloud.berth) == []
+
+
 def test_docker_makes_a_volume_of_the_options_of_a_mount(docker, cloud, name):
     """What compose files do, in one command."""
     file_system = cloud.file_system()["FileSystemId"]

@@ -2,7 +2,6 @@
 import errno
 import json
 import os
-import pathlib
 import signal
 import stat
 import subprocess
@@ -159,20 +158,6 @@ def test_a_mount_survives_the_daemon_and_ends_with_down(own_berth, directory):
     assert not any(str(directory) in line for line in mount_table())
 
 
-RING_SWITCH = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
-
-
-@pytest.fixture
-def ring_switch():
-    """The kernel's switch for FUSE over io_uring, on during the test."""
-    if not RING_SWITCH.exists():
-        pytest.skip("missing: FUSE over io_uring (kernel 6.14)")
-    before = RING_SWITCH.read_text().strip()
-    RING_SWITCH.write_text("1")
-    yield RING_SWITCH
-    RING_SWITCH.write_text("1" if before == "Y" else "0")
-
-
 def test_over_io_uring_a_person_and_a_task_share_files_until_the_daemon_dies(own_berth, directory, ring_switch):
     cluster = Cluster(own_berth, "ring")
     file_system = cluster.file_system()
@@ -197,7 +182,7 @@ def test_where_the_kernel_has_no_io_uring_for_fuse_a_mount_says_what_to_do(clust
     file_system = cluster.file_system()
     refused = fs(cluster, "mount", file_system["FileSystemId"], str(directory), "--io-uring", check=False)
     assert refused.returncode != 0
-    assert f"`echo 1 > {RING_SWITCH}` as root" in refused.stderr
+    assert f"`echo 1 > {ring_switch}` as root" in refused.stderr
     fs(cluster, "mount", file_system["FileSystemId"], str(directory))
 
 
