@@ -18,6 +18,7 @@ constexpr std::uint64_t kStop = ~std::uint64_t{0};
 constexpr std::uint64_t kTimer = kStop - 1;
 // A lock let go past the share (in the backing directory) is noticed this late.
 constexpr std::chrono::milliseconds kLockRetry{250};
+constexpr std::chrono::milliseconds kForever{-1};
 // After so many requests in a row other mounts have their turn.
 constexpr unsigned kTurnRequests = 64;
 // So many in a row that nobody had to wait for: more come than one worker serves.
@@ -58,6 +59,7 @@ Reactor::Reactor(Common& common, std::chrono::nanoseconds linger, std::function<
       gone_(std::move(gone)),
       // With one processor whoever sends the next request could not run meanwhile.
       linger_longest_(std::thread::hardware_concurrency() > 1 ? linger : std::chrono::nanoseconds(0)),
+      vigil_(linger_longest_.count() > 0 ? processors_awake() : nullptr),
       watch_([this](unsigned worker, MountNumber number) { stuck(worker, number); }) {}
 
 Reactor::~Reactor() { stop(); }
@@ -184,15 +186,30 @@ void Reactor::Worker::call() {
 
 std::uint64_t Reactor::Worker::look() {
   const bool lingers = reactor_.linger_longest_.count() > 0;
+  Vigil& vigil = reactor_.vigil_;
+  const auto begun = Clock::now();
   if (lingers) {
-    if (const auto event = reactor_.look_on()) return *event;
+    if (const auto event = reactor_.look_on()) {
+      vigil.came_after({});
+      return *event;
+    }
     reactor_.linger_.slept(Clock::now());
   }
   while (true) {
-    const auto event = reactor_.look(common_.waiters.empty() ? -1 : static_cast<int>(kLockRetry.count()));
-    if (event && lingers) reactor_.linger_.woken(Clock::now(), reactor_.linger_longest_);
-    if (event) return *event;
-    common_.waiters.wake_all();
+    const bool kept = vigil.kept();
+    const auto patience = kept ? Vigil::kPatience : common_.waiters.empty() ? kForever : kLockRetry;
+    const auto event = reactor_.look(static_cast<int>(patience.count()));
+    const auto now = Clock::now();
+    if (event) {
+      if (lingers) reactor_.linger_.woken(now, reactor_.linger_longest_);
+      vigil.came_after(now - begun);
+      return *event;
+    }
+    if (kept) {
+      vigil.end();
+    } else {
+      common_.waiters.wake_all();
+    }
   }
 }
 

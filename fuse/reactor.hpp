@@ -26,6 +26,7 @@
 #include "fuse/linger.hpp"
 #include "fuse/mount.hpp"
 #include "fuse/post.hpp"
+#include "fuse/vigil.hpp"
 #include "fuse/watch.hpp"
 #include "fuse/zones/gates.hpp"
 
@@ -61,6 +62,7 @@ class Reactor {
   std::function<void(MountNumber)> gone_;
   const std::chrono::nanoseconds linger_longest_;
   Linger linger_;
+  Vigil vigil_;
   unsigned most_ = 1;  // workers that serve at once without need
   std::atomic<unsigned> serving_ = 0;
   std::atomic<bool> stopping_ = false;

@@ -90,7 +90,8 @@ class Share {
   struct Options {
     unsigned workers = 4;
     // How long a worker looks for the next request before it sleeps, at most; 0: not at all. Spares the waking, which costs
-    // more than the request; costs this much processor time where requests come just so often.
+    // more than the request; costs this much processor time where requests come just so often. And while requests come so, a
+    // virtual machine's idle processors are kept from halting (Vigil).
     std::chrono::microseconds linger{100};
     bool passthrough = true;  // where kernel and libfuse have it
     // How long a kernel may trust what it knows; bounds how late a change made in the backing directory past the share is seen

@@ -45,6 +45,12 @@ ParsedConfig parse_command_line(int argc, char** argv) {
       ->check(CLI::Range(2, 6));
   app.add_option("--request-workers", config.request_workers)->capture_default_str()->check(CLI::Range(1, 256));
   app.add_option("--share-workers", config.share_workers)->capture_default_str()->check(CLI::Range(1, 64));
+  app.add_option(
+         "--share-linger", config.share_linger,
+         "microseconds for which the share looks for the next request before it sleeps; 0: not at all, and idle processors of a "
+         "virtual machine may halt between requests")
+      ->capture_default_str()
+      ->check(CLI::Range(0U, 1000U));
   app.add_flag("--efs-throughput", config.efs_throughput, "hold every file system to its throughput mode, bursting ones too");
   app.add_option("--metrics-seconds", config.metrics_seconds, "how often metrics are sampled and file systems measured")
       ->capture_default_str()

@@ -18,6 +18,7 @@ struct Config {
   unsigned zones = 2;             // how many availability zones, 2 to 6
   unsigned request_workers = 16;  // calls decided at the same time
   unsigned share_workers = 4;
+  unsigned share_linger = 100;        // microseconds, as fuse::Share::Options::linger
   double metadata_steady = 40;        // credential and metadata requests a second, for each path of a task: the
   double metadata_burst = 60;         // ECS agent's limits; steady 0: none
   bool passthrough = true;            // kernel passthrough on the share, where there is any

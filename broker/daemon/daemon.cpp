@@ -163,7 +163,10 @@ Result<> Daemon::open_state() {
 }
 
 Result<> Daemon::start_share() {
-  auto share = fuse::Share::start({.workers = config_.share_workers, .passthrough = config_.passthrough}, survival_);
+  auto share = fuse::Share::start({.workers = config_.share_workers,
+                                   .linger = std::chrono::microseconds(config_.share_linger),
+                                   .passthrough = config_.passthrough},
+                                  survival_);
   if (!share) return fail(share.error());
   share_ = std::move(*share);
   share_control_ = std::make_unique<ShareControl>(*plane_, *share_, config_.efs_throughput);

@@ -1,5 +1,6 @@
-// bench_share_server LOCK: serves a share as the daemon does (the real keeper, survival and all) and nothing else, so that only
-// the share is measured. Commands come as lines on standard input, each is answered by a line: `ok ...` or `failed ...`.
+// bench_share_server LOCK [LINGER]: serves a share as the daemon does (the real keeper, survival and all) and nothing else, so
+// that only the share is measured; LINGER as Share::Options::linger, in microseconds. Commands come as lines on standard input,
+// each is answered by a line: `ok ...` or `failed ...`.
 //
 //   mount ID BACKING PLACE ZONE [io_uring]  one mount, of a client in that zone
 //   many COUNT BACKING PLACE     COUNT mounts at PLACE/0, PLACE/1, ... : seconds for all, seconds for the slowest
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <sstream>
@@ -115,8 +117,8 @@ std::string answer(Share& share, const std::string& line) {
   return "failed: what is `" + line + "`?";
 }
 
-int serve(berth::Survival& survival) {
-  auto share = Share::start({}, survival);
+int serve(berth::Survival& survival, const Share::Options& how) {
+  auto share = Share::start(how, survival);
   if (!share) return say("failed " + share.error().message), 1;
   std::size_t mounts = 0;
   if (survival.restarts() != 0) {
@@ -133,12 +135,15 @@ int serve(berth::Survival& survival) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fprintf(stderr, "usage: bench_share_server LOCK\n"), 2;
+  if (argc != 2 && argc != 3) return std::fprintf(stderr, "usage: bench_share_server LOCK [LINGER]\n"), 2;
+  Share::Options how;
+  if (argc == 3) how.linger = std::chrono::microseconds(std::atoi(argv[2]));
   berth::keeper::KeeperOptions options;
   options.lock_path = argv[1];
   options.private_mounts = false;  // the bench has a namespace of its own
   options.restarts.deaths_max = options.restarts.at_once = 1000;
-  const auto ended = berth::keeper::run(options, [](berth::Survival& survival, berth::ChildExits&) { return serve(survival); });
+  const auto ended =
+      berth::keeper::run(options, [&](berth::Survival& survival, berth::ChildExits&) { return serve(survival, how); });
   if (!ended) return std::fprintf(stderr, "%s\n", ended.error().message.c_str()), 1;
   return *ended;
 }

@@ -48,6 +48,7 @@ def parse(words):
     parser.add_argument("--mounts", type=int, help="of one daemon")
     parser.add_argument("--known", type=int, help="files that two mounts know")
     parser.add_argument("--kills", type=int, help="of the daemon")
+    parser.add_argument("--linger", type=int, help="microseconds for which Berth looks for the next request before it sleeps (100)")
     parser.add_argument("--realtime", action="store_true", help="for a busy machine: measures before all else that runs")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON; progress goes to standard error")
     options = parser.parse_args(words)
@@ -111,7 +112,7 @@ class Bench:
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench-", dir=directory))
         ends.callback(shutil.rmtree, self.home, ignore_errors=True)
         options.home = self.home
-        self.server = subjects.Server(self.options.build, self.home)
+        self.server = subjects.Server(self.options.build, self.home, options.linger)
         ends.callback(self.server.stop)
         self.subjects = subjects.start_all(self.server, self.home, options.subject, ends, say)
 

@@ -66,13 +66,13 @@ class Server:
     """bench_share_server: a share with its keeper, and nothing else of the daemon."""
     count = 0
 
-    def __init__(self, build, home):
+    def __init__(self, build, home, linger=None):
         Server.count += 1
         self.log_path = home / f"server-{Server.count}.log"
         self.log = open(self.log_path, "w", encoding="utf-8")
         lock = home / f"server-{Server.count}.lock"
-        self.process = subprocess.Popen([build / "tests" / "bench" / "bench_share_server", lock], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, bufsize=1)
+        words = [build / "tests" / "bench" / "bench_share_server", lock, *([] if linger is None else [str(linger)])]
+        self.process = subprocess.Popen(words, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, bufsize=1)
         self.hear_ready()
 
     def hear(self, wanted):
