@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -14,6 +13,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/kernel_share/held_requests.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
 
@@ -23,22 +23,10 @@ namespace {
 constexpr std::uint32_t kMkdir = 9;  // <linux/fuse.h>
 constexpr Rights kAll{.write = true, .root_access = true};
 
-// Made before the server is, which inherits them.
-std::array<int, 2> arrived;  // a byte from each mkdir that is under way
-std::array<int, 2> go;       // and one to each that may go on
-
-int hold_mkdir(Moment moment, std::uint32_t opcode) {
-  if (moment != Moment::begun || opcode != kMkdir) return 0;
-  char byte = 0;
-  return write(arrived[1], "m", 1) == 1 && read(go[0], &byte, 1) == 1 ? 0 : EIO;
-}
-
 class Parallel : public testing::Test {
  protected:
   void SetUp() override {
     BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
-    ASSERT_EQ(pipe2(arrived.data(), O_CLOEXEC), 0);
-    ASSERT_EQ(pipe2(go.data(), O_CLOEXEC), 0);
     const auto place = [&](const std::string& name) {
       const std::string backing = temporary_ / (name + "-backing");
       EXPECT_EQ(mkdir(backing.c_str(), 0755), 0);
@@ -47,24 +35,19 @@ class Parallel : public testing::Test {
       return Place{.spec = {.id = MountId("task/" + name), .backing_directory = temporary_ / (name + "-backing"), .rights = kAll},
                    .path = temporary_ / name};
     };
-    share_ =
-        std::make_unique<ServedShare>(std::vector{place("a"), place("b")}, Share::Options{.workers = 4, .fault = hold_mkdir});
+    share_ = std::make_unique<ServedShare>(std::vector{place("a"), place("b")},
+                                           Share::Options{.workers = 4, .fault = HeldRequests::hold});
     ASSERT_EQ(share_->error(), "");
-  }
-  void TearDown() override {
-    share_.reset();
-    for (const int fd : {arrived[0], arrived[1], go[0], go[1]}) close(fd);
   }
 
   std::future<int> begin_mkdir(const std::string& name) {
     auto made = std::async(std::launch::async, [path = temporary_ / name] { return mkdir(path.c_str(), 0755); });
-    char byte = 0;
-    EXPECT_EQ(read(arrived[0], &byte, 1), 1);
+    mkdirs_.await_one();
     return made;
   }
-  static void let_one_go() { EXPECT_EQ(write(go[1], "g", 1), 1); }
 
   TemporaryDirectory temporary_;
+  HeldRequests mkdirs_{Moment::begun, kMkdir};
   std::unique_ptr<ServedShare> share_;
 };
 
@@ -82,7 +65,7 @@ TEST_F(Parallel, OneRequestThatTakesLongHoldsUpNoOtherOfItsMountAndNoOtherMount)
     close(fd);
   }
   EXPECT_EQ(slow.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
-  let_one_go();
+  mkdirs_.let_one_go();
   EXPECT_EQ(slow.get(), 0);
 }
 
@@ -91,7 +74,7 @@ TEST_F(Parallel, AllWorkersButOneMayBeBusyWithLongRequestsOfOneMount) {
   for (int i = 0; i < 3; ++i) slow.push_back(begin_mkdir("a/" + std::to_string(i) + "/slow"));
   EXPECT_TRUE(missing(temporary_ / "a/nothing"));
   EXPECT_TRUE(missing(temporary_ / "b/nothing"));
-  for (int i = 0; i < 3; ++i) let_one_go();
+  for (int i = 0; i < 3; ++i) mkdirs_.let_one_go();
   for (auto& made : slow) EXPECT_EQ(made.get(), 0);
 }
 

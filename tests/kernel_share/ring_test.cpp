@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -18,6 +17,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/kernel_share/held_requests.hpp"
 #include "tests/kernel_share/kept_share.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
@@ -27,16 +27,6 @@ namespace {
 
 constexpr std::uint32_t kFsync = 20;  // <linux/fuse.h>
 constexpr Rights kAll{.write = true, .root_access = true};
-
-// Made before the server is, which inherits them.
-std::array<int, 2> arrived;  // a byte from each fsync that is under way
-std::array<int, 2> go;       // and one to each that may go on
-
-int hold_fsync(Moment moment, std::uint32_t opcode) {
-  if (moment != Moment::received || opcode != kFsync) return 0;
-  char byte = 0;
-  return write(arrived[1], "f", 1) == 1 && read(go[0], &byte, 1) == 1 ? 0 : EIO;
-}
 
 class OverIoUring : public testing::Test {
  protected:
@@ -206,9 +196,8 @@ TEST_F(OverIoUring, AWaiterForALockCanBeKilledAtAnyMoment) {
 }
 
 TEST_F(OverIoUring, AnFsyncThatTakesLongHoldsUpNobody) {
-  ASSERT_EQ(pipe2(arrived.data(), O_CLOEXEC), 0);
-  ASSERT_EQ(pipe2(go.data(), O_CLOEXEC), 0);
-  serve({.fault = hold_fsync});
+  const HeldRequests held(Moment::received, kFsync);
+  serve({.fault = HeldRequests::hold});
   std::vector<std::future<int>> syncs;
   for (int i = 0; i < 3; ++i) {
     const std::string path = at_ + "/synced-" + std::to_string(i);
@@ -216,13 +205,11 @@ TEST_F(OverIoUring, AnFsyncThatTakesLongHoldsUpNobody) {
       const UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
       return write(file.get(), "x", 1) == 1 ? fsync(file.get()) : -1;
     }));
-    char byte = 0;
-    ASSERT_EQ(read(arrived[0], &byte, 1), 1);
+    held.await_one();
   }
   expect_answers_everywhere(at_);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(write(go[1], "g", 1), 1);
+  for (int i = 0; i < 3; ++i) held.let_one_go();
   for (auto& sync : syncs) EXPECT_EQ(sync.get(), 0);
-  for (const int fd : {arrived[0], arrived[1], go[0], go[1]}) close(fd);
 }
 
 TEST_F(OverIoUring, DetachEndsAtOnceWhatWaitsAndWhatComes) {
