@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -31,17 +31,6 @@ KnownInode behind(int directory, const char* name) {
   struct stat attributes{};
   if (fstatat(directory, name, &attributes, AT_SYMLINK_NOFOLLOW) == 0) return {attributes.st_dev, attributes.st_ino, 1};
   return {0, 0, errno == ENOENT ? 1U : 0U};
-}
-
-std::size_t Turns::of_name(const InodeKey& directory, std::string_view name) {
-  return (InodeKeyHash{}(directory) + std::hash<std::string_view>{}(name)) % kTurns;
-}
-
-Turns::Held Turns::take(std::size_t one, std::size_t other) {
-  if (one == other) return take(one);
-  if (other < one) std::swap(one, other);
-  std::unique_lock first(turns_[one]);
-  return {std::move(first), std::unique_lock(turns_[other])};
 }
 
 Result<> Journal::open() {

@@ -4,7 +4,7 @@
 // A request that changes something notes, before the backing call, what its names stand for (or how long its file is), and
 // after it that it is done. While it does, it has the names (or the file) to itself among all mounts: a Turn. So the next
 // daemon, before it serves anything, can tell by what is there whether the call was made: nobody else can have made it.
-// A record is a few stores into memory of the worker's own. Records are one worker's; Turns are for any thread.
+// A record is a few stores into memory of the worker's own. Records are one worker's.
 #pragma once
 
 #include <sys/stat.h>
@@ -12,10 +12,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "broker/base/survival.hpp"
@@ -24,25 +22,12 @@
 #include "fuse/coherence.hpp"
 #include "fuse/layout.hpp"
 #include "fuse/share.hpp"
+#include "fuse/turns.hpp"
 
 namespace berth::fuse {
 
 // The largest write that the kernel may send; a worker's buffer holds one with its headers.
 inline constexpr std::size_t kWriteBytesMax = std::size_t{1} << 20U;
-
-// Names and files in turn: whoever changes one has it alone. Hashed: two of a kind may wait for each other.
-class Turns {
- public:
-  using Held = std::pair<std::unique_lock<std::mutex>, std::unique_lock<std::mutex>>;
-  static std::size_t of_name(const InodeKey& directory, std::string_view name);
-  static std::size_t of_file(const InodeKey& file) { return InodeKeyHash{}(file) % kTurns; }
-  Held take(std::size_t one) { return {std::unique_lock(turns_[one]), std::unique_lock<std::mutex>()}; }
-  Held take(std::size_t one, std::size_t other);
-
- private:
-  static constexpr std::size_t kTurns = 256;
-  std::array<std::mutex, kTurns> turns_;  // held over one backing call each; nothing else is locked under them
-};
 
 class Journal {
  public:

@@ -452,14 +452,13 @@ void Mount::take_back() {
 }
 
 void Mount::take_back_files(bool for_writing_only) {
-  std::vector<Handle> handles;
+  std::vector<OpenFiles::OpenFile> files;
   {
     const std::scoped_lock lock(passthrough_mutex_);
-    handles = opens_->passed_through(for_writing_only);
+    files = opens_->passed_through(for_writing_only);
   }
   std::set<Ino> inodes;
-  for (const Handle handle : handles)
-    if (const OpenRecord* open = opens_->find(handle, OpenKind::file)) inodes.insert(open->ino);
+  for (const auto& file : files) inodes.insert(file.ino);
   if (inodes.empty()) return;
   if (place() < 0)
     return log::warning("files stay open with rights that were lost", {{"mount", id().str()}, {"files", inodes.size()}});
@@ -470,9 +469,7 @@ void Mount::take_back_files(bool for_writing_only) {
   if (auto given = revocation_->give_up(place(), given_up); !given)
     log::error("open files keep rights that were lost", {{"mount", id().str()}, {"error", given.error().message}});
   const std::scoped_lock lock(passthrough_mutex_);
-  for (const Handle handle : handles)
-    if (OpenRecord* open = opens_->find(handle, OpenKind::file); open != nullptr && open->passthrough == OpenRecord::kPassthrough)
-      open->passthrough = OpenRecord::kGivenUp;
+  opens_->give_up(files);
 }
 
 zones::Ends Mount::ends() const { return {header_->client_zone.data(), header_->target_zone.data(), header_->one_zone != 0}; }

@@ -174,17 +174,25 @@ std::vector<std::pair<Ino, bool>> OpenFiles::files() const {
   return open;
 }
 
-std::vector<Handle> OpenFiles::passed_through(bool for_writing_only) const {
-  std::vector<Handle> handles;
+std::vector<OpenFiles::OpenFile> OpenFiles::passed_through(bool for_writing_only) const {
+  std::vector<OpenFile> files;
   const std::scoped_lock lock(mutex_);
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const OpenRecord& record = *slots_.at(slot);
     if (record.kind != OpenKind::file || record.passthrough != OpenRecord::kPassthrough ||
         (for_writing_only && record.writable == 0))
       continue;
-    handles.push_back(handle_of(slot, record));
+    files.push_back({handle_of(slot, record), record.ino});
   }
-  return handles;
+  return files;
+}
+
+void OpenFiles::give_up(const std::vector<OpenFile>& files) {
+  const std::scoped_lock lock(mutex_);
+  for (const OpenFile& file : files) {
+    OpenRecord* open = find(file.handle, OpenKind::file);
+    if (open != nullptr && open->passthrough == OpenRecord::kPassthrough) open->passthrough = OpenRecord::kGivenUp;
+  }
 }
 
 }  // namespace berth::fuse

@@ -59,7 +59,13 @@ class OpenFiles {
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
   // The files that are open in passthrough, or those of them that are open for writing.
-  std::vector<Handle> passed_through(bool for_writing_only) const;
+  struct OpenFile {
+    Handle handle = 0;
+    Ino ino = 0;
+  };
+  std::vector<OpenFile> passed_through(bool for_writing_only) const;
+  // Those of them that are still open are so no longer; under what guards OpenRecord::passthrough.
+  void give_up(const std::vector<OpenFile>& files);
 
  private:
   Answer<OpenRecord*> fill(UniqueFd fd, Ino ino, const struct stat& attributes, Handle& handle);
