@@ -26,10 +26,11 @@ void Notifier::drop(std::vector<CachedName> names) {
   batch->pending = names.size();
   std::unique_lock lock(mutex_);
   for (CachedName& name : names) jobs_.push_back({std::move(name), batch});
-  if (idle_ < names.size() && threads_.size() < kThreadsMax) start_thread();
-  work_.notify_all();
-  Standby::about_to_wait();
+  call_another();
   const auto finished = [&] { return batch->pending == 0; };
+  // Mostly it takes less time than to put another worker in one's place.
+  if (batch->done.wait_for(lock, kBrief, finished)) return;
+  Standby::about_to_wait();
   if (batch->done.wait_for(lock, patience_, finished)) return;
   const auto stuck = unfinished(batch);
   lock.unlock();
@@ -50,8 +51,9 @@ std::set<std::shared_ptr<KernelCache>> Notifier::unfinished(const std::shared_pt
   return caches;
 }
 
-void Notifier::start_thread() {
-  threads_.emplace_back([this] { work(); });
+void Notifier::call_another() {
+  if (idle_ == 0 && threads_.size() < kThreadsMax && !stopping_) threads_.emplace_back([this] { work(); });
+  work_.notify_one();
 }
 
 // The oldest of a mount that is not being told something already: one that waits must not hold all threads.
@@ -79,12 +81,13 @@ void Notifier::work() {
     const Job job = std::move(*next);
     jobs_.erase(next);
     running_.push_back(job);
+    // Who has something to do wakes the next one. What waits for a mount that is being told is for whoever tells it.
+    if (next_job() != jobs_.end()) call_another();
     lock.unlock();
     job.what.cache->drop_name(job.what.directory, job.what.name);
     lock.lock();
     std::erase_if(running_, [&](const Job& other) { return other.what.cache == job.what.cache; });
     if (--job.batch->pending == 0) job.batch->done.notify_all();
-    if (!jobs_.empty()) work_.notify_one();  // one of this mount may have been passed over
   }
 }
 

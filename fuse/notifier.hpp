@@ -47,8 +47,9 @@ class Notifier {
     std::shared_ptr<Batch> batch;
   };
   static constexpr std::size_t kThreadsMax = 4;
+  static constexpr std::chrono::microseconds kBrief{100};
 
-  void start_thread();
+  void call_another();
   void work();
   std::deque<Job>::iterator next_job();
   std::set<std::shared_ptr<KernelCache>> unfinished(const std::shared_ptr<Batch>& batch) const;
