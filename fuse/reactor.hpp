@@ -4,7 +4,7 @@
 // serves what comes and looks again; no other worker is woken for what comes meanwhile. Unless requests take long or more come
 // than it can serve: then it leaves its place to the next one before it serves, so that requests, of one mount too, are served in
 // parallel; and stays with the mount as long as requests keep coming. What will take long is known of some operations (Standby),
-// expected after others did (Pace), or found out (Watch). An idle mount costs no thread.
+// expected after others did (Pace), or found out (WorkerWatch). An idle mount costs no thread.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@
 #include "fuse/mount.hpp"
 #include "fuse/post.hpp"
 #include "fuse/vigil.hpp"
-#include "fuse/watch.hpp"
+#include "fuse/worker_watch.hpp"
 #include "fuse/zones/gates.hpp"
 
 namespace berth::fuse {
@@ -68,7 +68,7 @@ class Reactor {
   std::atomic<bool> stopping_ = false;
   Post post_;
   std::array<std::atomic<bool>, MountHeader::kWorkersMax> at_post_{};  // by worker; the watch takes it from one that is stuck
-  Watch watch_;
+  WorkerWatch watch_;
   UniqueFd epoll_;
   UniqueFd stop_;
   mutable BriefMutex mutex_;

@@ -8,7 +8,7 @@
 #include "fuse/pace.hpp"
 #include "fuse/post.hpp"
 #include "fuse/standby.hpp"
-#include "fuse/watch.hpp"
+#include "fuse/worker_watch.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -40,10 +40,10 @@ TEST(Post, WhoWaitsIsToldThatItIsClosed) {
   EXPECT_EQ(next.get(), Post::Taken::closed);
 }
 
-TEST(Watch, TellsOfAWorkerThatDoesNotComeOnAndOfNoOther) {
+TEST(WorkerWatch, TellsOfAWorkerThatDoesNotComeOnAndOfNoOther) {
   std::promise<std::pair<unsigned, MountNumber>> stuck;
   std::atomic<bool> told = false;
-  Watch watch([&](unsigned worker, MountNumber mount) {
+  WorkerWatch watch([&](unsigned worker, MountNumber mount) {
     if (!told.exchange(true)) stuck.set_value({worker, mount});
   });
   watch.start();
@@ -57,9 +57,9 @@ TEST(Watch, TellsOfAWorkerThatDoesNotComeOnAndOfNoOther) {
   EXPECT_EQ(found.get(), (std::pair<unsigned, MountNumber>{3, 7}));
 }
 
-TEST(Watch, LooksAgainAfterAQuietTime) {
+TEST(WorkerWatch, LooksAgainAfterAQuietTime) {
   std::atomic<unsigned> told = 0;
-  Watch watch([&](unsigned, MountNumber) { ++told; });
+  WorkerWatch watch([&](unsigned, MountNumber) { ++told; });
   watch.start();
   for (unsigned round = 1; round <= 2; ++round) {
     while (watch.looking()) std::this_thread::yield();

@@ -1,4 +1,4 @@
-#include "fuse/watch.hpp"
+#include "fuse/worker_watch.hpp"
 
 #include <pthread.h>
 
@@ -18,11 +18,11 @@ constexpr unsigned kQuiet = 20;
 
 }  // namespace
 
-void Watch::start() {
+void WorkerWatch::start() {
   thread_ = std::jthread([this] { run(); });
 }
 
-void Watch::stop() {
+void WorkerWatch::stop() {
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
@@ -31,7 +31,7 @@ void Watch::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Watch::run() {
+void WorkerWatch::run() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
@@ -52,7 +52,7 @@ void Watch::run() {
   }
 }
 
-void Watch::look() {
+void WorkerWatch::look() {
   for (unsigned worker = 0; worker < seats_.size(); ++worker) {
     const MountNumber mount = seats_[worker].mount;
     const std::uint32_t requests = seats_[worker].requests;
@@ -65,11 +65,11 @@ void Watch::look() {
   }
 }
 
-bool Watch::anybody_serves() const {
+bool WorkerWatch::anybody_serves() const {
   return std::ranges::any_of(seats_, [](const Seat& seat) { return seat.mount != 0; });
 }
 
-void Watch::wake() {
+void WorkerWatch::wake() {
   const std::scoped_lock lock(mutex_);
   looking_ = true;
   changed_.notify_all();

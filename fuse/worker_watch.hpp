@@ -1,4 +1,4 @@
-// Watch: notices a worker that takes long over one request, which nobody can know before.
+// WorkerWatch: notices a worker that takes long over one request, which nobody can know before.
 //
 // A thread that looks at all workers every few milliseconds while any of them serves, and sleeps while none does.
 #pragma once
@@ -16,13 +16,13 @@
 
 namespace berth::fuse {
 
-class Watch {
+class WorkerWatch {
  public:
   // `stuck` is called, some times in a row, with a worker that has not come on since the last look, and its mount.
-  explicit Watch(std::function<void(unsigned worker, MountNumber mount)> stuck) : stuck_(std::move(stuck)) {}
-  ~Watch() { stop(); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
+  explicit WorkerWatch(std::function<void(unsigned worker, MountNumber mount)> stuck) : stuck_(std::move(stuck)) {}
+  ~WorkerWatch() { stop(); }
+  WorkerWatch(const WorkerWatch&) = delete;
+  WorkerWatch& operator=(const WorkerWatch&) = delete;
 
   void start();
   void stop();
