@@ -21,6 +21,7 @@
 #include "broker/base/log.hpp"
 #include "fuse/connection.hpp"
 #include "fuse/identity.hpp"
+#include "fuse/kernel_order.hpp"
 #include "fuse/libfuse.hpp"
 #include "fuse/mounter.hpp"
 #include "fuse/ops.hpp"
@@ -208,8 +209,8 @@ Result<> Mount::start_session(UniqueFd device) {
   if (session_ == nullptr) return fail(Code::resource_exhausted, kNoSession);
   const int fd = device.get();
   // libfuse takes the open descriptor by this name, and mounts nothing.
-  const bool taken =
-      ring_ ? send_through(session_, fd) : fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) == 0;
+  const bool taken = ring_ || kKernelOrderIsTold ? send_through(session_, fd)
+                                                 : fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) == 0;
   if (!taken && ring_)
     return fail(Code::unavailable, "this libfuse is built without custom I/O, which io_uring needs (`./dev build` makes one)");
   if (!taken) return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");
@@ -237,7 +238,10 @@ void Mount::replay() {
 
 Answer<std::size_t> Mount::receive(std::span<std::byte> buffer) {
   const ssize_t size = read(device_, buffer.data(), buffer.size());
-  if (size > 0) return static_cast<std::size_t>(size);
+  if (size > 0) {
+    has_come();
+    return static_cast<std::size_t>(size);
+  }
   if (size == 0) return refuse(ENODEV);
   if (errno == EAGAIN || errno == EINTR || errno == ENOENT) return 0;  // ENOENT: the request was interrupted meanwhile
   return refuse_last();
@@ -258,6 +262,7 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
 }
 
 void Mount::serve_from_ring(std::span<std::byte> request, JournalRecord& record) {
+  has_come();
   if (gated() && held_back(request)) return;
   const auto head = read_as<RequestHead>(request);
   Journal::start(record, number_, head.opcode, head.name());
@@ -305,6 +310,7 @@ bool Mount::answer_error(std::span<const std::byte> request, int error) {
 }
 
 bool Mount::send(std::span<iovec> message) {
+  will_answer();
   if (ring_) {
     if (!ring_open_ && message.size() > 1 &&
         read_as<ReplyHead>({static_cast<const std::byte*>(message[0].iov_base), sizeof(ReplyHead)}).unique != 0)
