@@ -1,7 +1,11 @@
 #include "fuse/vigil.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdint>
+#include <fstream>
+#include <string>
 #include <vector>
 
 namespace berth::fuse {
@@ -70,6 +74,20 @@ TEST(Vigil, EndsWithItself) {
     for (int i = 0; i < 4; ++i) vigil.came_after({});
   }
   EXPECT_EQ(asked, (std::vector{true, false}));
+}
+
+TEST(Vigil, AsksTheKernelOnAGuestAndNobodyElsewhere) {
+  std::string driver;
+  std::ifstream("/sys/devices/system/cpu/cpuidle/current_driver") >> driver;
+  const bool halts = driver == "haltpoll" && access("/dev/cpu_dma_latency", R_OK | W_OK) == 0;
+  const auto ask = processors_awake();
+  ASSERT_EQ(static_cast<bool>(ask), halts);
+  if (!halts) return;
+  ask(true);
+  std::int32_t latency = -1;  // the lowest that anybody asks for
+  std::ifstream("/dev/cpu_dma_latency", std::ios::binary).read(reinterpret_cast<char*>(&latency), sizeof(latency));
+  EXPECT_EQ(latency, 0);
+  ask(false);
 }
 
 TEST(Vigil, WithoutAnybodyToAskIsNotKept) {
