@@ -206,7 +206,7 @@ std::uint64_t Reactor::Worker::look() {
       return *event;
     }
     if (kept) {
-      vigil.end();
+      vigil.none_came(now);
     } else {
       common_.waiters.wake_all();
     }
@@ -261,6 +261,7 @@ void Reactor::Worker::serve(Mount& mount, std::span<std::byte> request) {
   reactor_.serve(mount, request, number_);
   now_ = Clock::now();
   mount.pace().served(now_ - begun);
+  reactor_.vigil_.served(now_);
   reactor_.watch_.end(number_);
 }
 

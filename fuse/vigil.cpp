@@ -30,6 +30,10 @@ void Vigil::begin() {
   if (!kept_.exchange(true)) keep_awake_(true);
 }
 
+void Vigil::none_came(TimePoint now) {
+  if (now - TimePoint(TimePoint::duration(last_served_.load(std::memory_order_relaxed))) >= kPatience) end();
+}
+
 void Vigil::end() {
   if (!kept()) return;
   const std::scoped_lock lock(mutex_);

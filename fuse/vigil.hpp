@@ -18,6 +18,7 @@ namespace berth::fuse {
 class Vigil {
  public:
   using Duration = std::chrono::nanoseconds;
+  using TimePoint = std::chrono::steady_clock::time_point;
   // `keep_awake` asks for the processors to stay awake (true), and no longer (false). Without one it never does.
   explicit Vigil(std::function<void(bool)> keep_awake) : keep_awake_(std::move(keep_awake)) {}
   ~Vigil() { end(); }
@@ -26,7 +27,12 @@ class Vigil {
 
   // A request came to a worker that had waited for so long.
   void came_after(Duration wait);
-  // None has come for kPatience.
+  // One was served, by whichever thread.
+  void served(TimePoint now) {
+    if (kept()) last_served_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  // None has come for kPatience to whoever waits for them: ends it, unless others serve.
+  void none_came(TimePoint now);
   void end();
   bool kept() const { return kept_.load(std::memory_order_relaxed); }
 
@@ -44,6 +50,7 @@ class Vigil {
   // In a row; races lose some.
   std::atomic<unsigned> soon_ = 0;
   std::atomic<unsigned> late_ = 0;
+  std::atomic<TimePoint::rep> last_served_ = 0;
   std::atomic<bool> kept_ = false;
   std::mutex mutex_;  // of what the kernel is asked
 };

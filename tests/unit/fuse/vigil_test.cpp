@@ -20,6 +20,7 @@ class Vigils : public testing::Test {
     for (int i = 0; i < count; ++i) vigil_.came_after(apart);
   }
 
+  const Vigil::TimePoint now_{std::chrono::hours(1)};
   std::vector<bool> asked_;
   Vigil vigil_{[this](bool awake) { asked_.push_back(awake); }};
 };
@@ -43,10 +44,19 @@ TEST_F(Vigils, DoNotBeginWhereEveryOtherRequestIsLate) {
 
 TEST_F(Vigils, EndWhenNoneCame) {
   requests(4, microseconds(20));
-  vigil_.end();
+  vigil_.served(now_);
+  vigil_.none_came(now_ + milliseconds(2));
   EXPECT_EQ(asked_, (std::vector{true, false}));
   requests(3, microseconds(20));
   EXPECT_FALSE(vigil_.kept());
+}
+
+// One worker waits for all mounts, another one stays with the mount that keeps it busy.
+TEST_F(Vigils, DoNotEndWhileAnotherWorkerServes) {
+  requests(4, microseconds(20));
+  vigil_.served(now_ + milliseconds(1));
+  vigil_.none_came(now_ + milliseconds(2));
+  EXPECT_EQ(asked_, std::vector{true});
 }
 
 // A program that writes its log a thousand times a second would else keep all processors busy.
