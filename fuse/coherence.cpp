@@ -40,8 +40,9 @@ std::shared_ptr<KernelCache> Coherence::cache_of(MountNumber mount) const {
 Node& Coherence::know(const InodeKey& key, MountNumber mount, Ino ino) {
   Shard& of = shard(key);
   const std::scoped_lock lock(of.mutex);
-  Node& node = of.nodes.try_emplace(key).first->second;
-  node.key_ = key;
+  const auto [found, fresh] = of.nodes.try_emplace(key);
+  Node& node = found->second;
+  if (fresh) node.key_ = key;  // who knows it already reads it without the lock
   node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0, .readers = 0});
   return node;
 }
