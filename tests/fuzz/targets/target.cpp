@@ -6,8 +6,13 @@ namespace berth::fuzz {
 
 std::span<const Target> targets() {
   static constexpr std::array kTargets{
-      Target{"policy", policy}, Target{"signature", signature}, Target{"codec", codec}, Target{"cluster_query", cluster_query},
-      Target{"text", text},     Target{"oci_image", oci_image},
+      Target{"policy", policy},
+      Target{"signature", signature},
+      Target{"codec", codec},
+      Target{"cluster_query", cluster_query},
+      Target{"text", text},
+      Target{"oci_image", oci_image},
+      Target{"fuse_requests", fuse_requests},
   };
   return kTargets;
 }

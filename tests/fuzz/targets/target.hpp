@@ -30,6 +30,7 @@ void codec(std::string_view input);
 void cluster_query(std::string_view input);
 void text(std::string_view input);
 void oci_image(std::string_view input);
+void fuse_requests(std::string_view input);
 
 // The input up to the next line break, which is taken off.
 std::string_view take_line(std::string_view& input);
