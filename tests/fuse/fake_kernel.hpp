@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -124,10 +125,10 @@ class FakeKernel {
 
   Reply raw(const std::vector<std::byte>& message) {
     if (send(kernel_.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) return {};
-    std::vector<std::byte> buffer((std::size_t{1} << 20U) + 4096);
-    const auto size = mount_->receive(buffer);
+    const auto size = mount_->receive(requests_);
     if (!size || *size == 0) return {};
-    mount_->serve(std::span{buffer}.first(*size), 0);
+    mount_->serve(std::span{requests_}.first(*size), 0);
+    std::fill_n(requests_.begin(), *size, std::byte{0});
     return receive().value_or(Reply{});
   }
 
@@ -165,13 +166,12 @@ class FakeKernel {
   }
 
   std::optional<Reply> receive() {
-    std::vector<std::byte> buffer(1U << 20U);
-    const ssize_t size = recv(kernel_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t size = recv(kernel_.get(), replies_.data(), replies_.size(), 0);
     if (size < static_cast<ssize_t>(sizeof(struct fuse_out_header))) return std::nullopt;
     struct fuse_out_header head{};
-    std::memcpy(&head, buffer.data(), sizeof(head));
+    std::memcpy(&head, replies_.data(), sizeof(head));
     Reply reply{.came = true, .unique = head.unique, .error = -head.error, .body = {}};
-    reply.body.assign(buffer.begin() + sizeof(head), buffer.begin() + size);
+    reply.body.assign(replies_.begin() + sizeof(head), replies_.begin() + size);
     return reply;
   }
 
@@ -180,6 +180,8 @@ class FakeKernel {
   UniqueFd kernel_;
   std::shared_ptr<Mount> mount_;
   std::uint64_t next_unique_ = 2;
+  std::vector<std::byte> requests_ = std::vector<std::byte>((std::size_t{1} << 20U) + 4096);  // zeroes but for the one served
+  std::vector<std::byte> replies_ = std::vector<std::byte>(std::size_t{1} << 20U);
 };
 
 }  // namespace berth::fuse::test

@@ -36,7 +36,10 @@ struct Form {
   int handle_at = -1;     // in it
 };
 
-// linux/fuse.h: what follows the header. Not of INIT and DESTROY, which come once, and not for what has names only.
+// INIT and DESTROY come once; and a NOTIFY_REPLY only to who has asked for it (libfuse loses 128 bytes over any other).
+bool may_come(std::uint32_t opcode) { return opcode != FUSE_INIT && opcode != FUSE_DESTROY && opcode != FUSE_NOTIFY_REPLY; }
+
+// linux/fuse.h: what follows the header, where that is more than names.
 Form form_of(std::uint32_t opcode) {
   switch (opcode) {
     case FUSE_FORGET: return {sizeof(fuse_forget_in)};
@@ -71,7 +74,6 @@ Form form_of(std::uint32_t opcode) {
     case FUSE_BMAP: return {sizeof(fuse_bmap_in)};
     case FUSE_IOCTL: return {sizeof(fuse_ioctl_in), 0};
     case FUSE_POLL: return {sizeof(fuse_poll_in), 0};
-    case FUSE_NOTIFY_REPLY: return {sizeof(fuse_notify_retrieve_in)};
     case FUSE_BATCH_FORGET: return {sizeof(fuse_batch_forget_in)};
     case FUSE_FALLOCATE: return {sizeof(fuse_fallocate_in), 0};
     case FUSE_LSEEK: return {sizeof(fuse_lseek_in), 0};
@@ -119,8 +121,6 @@ void bound(std::uint32_t opcode, Body& body) {
         in.out_size %= kFileBytesMax;
       });
     case FUSE_SETXATTR: return change<fuse_setxattr_in>(body, [](auto& in) { in.size = 0; });
-    case FUSE_NOTIFY_REPLY:
-      return change<fuse_notify_retrieve_in>(body, [&](auto& in) { in.size = static_cast<std::uint32_t>(rest); });
     case FUSE_BATCH_FORGET:
       return change<fuse_batch_forget_in>(body, [&](auto& in) {
         in.count = static_cast<std::uint32_t>(std::min<std::size_t>(in.count, rest / sizeof(fuse_forget_one)));
@@ -172,7 +172,7 @@ class Session {
   void send(std::uint32_t opcode, std::uint8_t nodeid, std::uint8_t handle, std::string_view rest) {
     const Form form = form_of(opcode);
     Body body(std::max(rest.size(), form.bytes));
-    std::memcpy(body.data(), rest.data(), rest.size());
+    std::ranges::transform(rest, body.begin(), [](char c) { return static_cast<std::byte>(c); });
     if (form.handle_at >= 0) patch(body, form.handle_at, pick(handles_, handle));
     if (opcode == FUSE_RENAME || opcode == FUSE_RENAME2 || opcode == FUSE_LINK) patch(body, 0, pick(nodeids_, handle));
     if (opcode == FUSE_COPY_FILE_RANGE) {
@@ -182,18 +182,16 @@ class Session {
     bound(opcode, body);
     body.insert(body.end(), 2, std::byte{0});  // names end
     if (opcode == FUSE_SYMLINK) body = link_to_the_secret(body);
-    const std::uint64_t unique = next_unique_ += 2;
-    sent_.insert(unique);
-    auto reply = kernel_->raw(kernel_->message(opcode, pick(nodeids_, nodeid), body, unique));
-    for (; reply.came; reply = kernel_->heard().value_or(fuse::test::Reply{})) take(opcode, reply);
+    send(opcode, pick(nodeids_, nodeid), body);
   }
 
   void check() {
     require(content_of(home_ / "outside" / "secret") == kSecret, "what lies outside is as it was");
     require(std::distance(std::filesystem::directory_iterator(home_ / "outside"), {}) == 1, "nothing is made outside");
     require(std::distance(std::filesystem::directory_iterator(home_), {}) == 2, "nothing is made beside it");
-    const auto reply = kernel_->request(FUSE_GETATTR, FUSE_ROOT_ID, FakeKernel::bytes_of(fuse_getattr_in{}));
-    require(reply.came && reply.error == 0, "the mount is still served");
+    answered_well_ = false;
+    send(FUSE_GETATTR, FUSE_ROOT_ID, FakeKernel::bytes_of(fuse_getattr_in{}));
+    require(answered_well_, "the mount is still served");
   }
 
  private:
@@ -202,11 +200,19 @@ class Session {
   }
   static void patch(Body& body, std::size_t at, std::uint64_t value) { std::memcpy(body.data() + at, &value, sizeof(value)); }
 
+  void send(std::uint32_t opcode, std::uint64_t nodeid, const Body& body) {
+    const std::uint64_t unique = next_unique_ += 2;
+    sent_.insert(unique);
+    // Besides its own answer there may be those of locks that waited, and of what was to be interrupted.
+    auto reply = kernel_->raw(kernel_->message(opcode, nodeid, body, unique));
+    for (; reply.came; reply = kernel_->heard().value_or(fuse::test::Reply{})) take(opcode, reply);
+  }
   void take(std::uint32_t opcode, const fuse::test::Reply& reply) {
     if (reply.unique == 0) return;  // a notification
     require(sent_.erase(reply.unique) == 1, "a request has one answer at most");
     require(reply.error >= 0 && reply.error < 512, "an answer has an errno that programs know");
     if (reply.unique != next_unique_ || reply.error != 0) return;
+    answered_well_ = true;
     const bool entry = opcode == FUSE_LOOKUP || opcode == FUSE_MKNOD || opcode == FUSE_MKDIR || opcode == FUSE_SYMLINK ||
                        opcode == FUSE_LINK || opcode == FUSE_CREATE || opcode == kTmpfile;
     if (entry && reply.body.size() >= sizeof(fuse_entry_out)) nodeids_.push_back(reply.as<fuse_entry_out>().nodeid);
@@ -226,6 +232,7 @@ class Session {
   std::vector<std::uint64_t> handles_{0};
   std::set<std::uint64_t> sent_;
   std::uint64_t next_unique_ = 1000;
+  bool answered_well_ = false;
 };
 
 }  // namespace
@@ -236,7 +243,7 @@ void fuse_requests(std::string_view input) {
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(input[at]); };
     const std::uint32_t opcode = 1 + byte(0) % kStatx;
     const std::size_t length = std::min<std::size_t>(byte(3), input.size() - 4);
-    if (opcode != FUSE_INIT && opcode != FUSE_DESTROY) session.send(opcode, byte(1), byte(2), input.substr(4, length));
+    if (may_come(opcode)) session.send(opcode, byte(1), byte(2), input.substr(4, length));
     input.remove_prefix(4 + length);
   }
   session.check();
