@@ -189,9 +189,12 @@ class Session {
     require(content_of(home_ / "outside" / "secret") == kSecret, "what lies outside is as it was");
     require(std::distance(std::filesystem::directory_iterator(home_ / "outside"), {}) == 1, "nothing is made outside");
     require(std::distance(std::filesystem::directory_iterator(home_), {}) == 2, "nothing is made beside it");
-    answered_well_ = false;
-    send(FUSE_GETATTR, FUSE_ROOT_ID, FakeKernel::bytes_of(fuse_getattr_in{}));
-    require(answered_well_, "the mount is still served");
+    // Each has libfuse answer one INTERRUPT that came for nothing; those that it keeps to the end it does not free.
+    for (std::size_t i = 0; i <= interrupts_; ++i) {
+      answered_well_ = false;
+      send(FUSE_GETATTR, FUSE_ROOT_ID, FakeKernel::bytes_of(fuse_getattr_in{}));
+      require(answered_well_, "the mount is still served");
+    }
   }
 
  private:
@@ -203,6 +206,7 @@ class Session {
   void send(std::uint32_t opcode, std::uint64_t nodeid, const Body& body) {
     const std::uint64_t unique = next_unique_ += 2;
     sent_.insert(unique);
+    interrupts_ += opcode == FUSE_INTERRUPT ? 1 : 0;
     // Besides its own answer there may be those of locks that waited, and of what was to be interrupted.
     auto reply = kernel_->raw(kernel_->message(opcode, nodeid, body, unique));
     for (; reply.came; reply = kernel_->heard().value_or(fuse::test::Reply{})) take(opcode, reply);
@@ -232,6 +236,7 @@ class Session {
   std::vector<std::uint64_t> handles_{0};
   std::set<std::uint64_t> sent_;
   std::uint64_t next_unique_ = 1000;
+  std::size_t interrupts_ = 0;
   bool answered_well_ = false;
 };
 
