@@ -2,13 +2,7 @@
 // answers that its sender has seen, whichever threads do either. In other builds there is nothing here.
 #pragma once
 
-#if defined(__SANITIZE_THREAD__)
-#define BERTH_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BERTH_THREAD_SANITIZER 1
-#endif
-#endif
+#include "broker/base/thread_sanitizer.hpp"
 
 #if BERTH_THREAD_SANITIZER
 extern "C" void __tsan_acquire(void* address);
@@ -19,12 +13,10 @@ namespace berth::fuse {
 
 #if BERTH_THREAD_SANITIZER
 // All answers must pass Mount::send().
-inline constexpr bool kKernelOrderIsTold = true;
 inline char the_kernel;
 inline void will_answer() { __tsan_release(&the_kernel); }
 inline void has_come() { __tsan_acquire(&the_kernel); }
 #else
-inline constexpr bool kKernelOrderIsTold = false;
 inline void will_answer() {}
 inline void has_come() {}
 #endif

@@ -19,6 +19,7 @@
 #include <fmt/format.h>
 
 #include "broker/base/log.hpp"
+#include "broker/base/thread_sanitizer.hpp"
 #include "fuse/connection.hpp"
 #include "fuse/identity.hpp"
 #include "fuse/kernel_order.hpp"
@@ -209,8 +210,8 @@ Result<> Mount::start_session(UniqueFd device) {
   if (session_ == nullptr) return fail(Code::resource_exhausted, kNoSession);
   const int fd = device.get();
   // libfuse takes the open descriptor by this name, and mounts nothing.
-  const bool taken = ring_ || kKernelOrderIsTold ? send_through(session_, fd)
-                                                 : fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) == 0;
+  const bool taken = ring_ || kThreadSanitizer ? send_through(session_, fd)
+                                               : fuse_session_mount(session_, fmt::format("/dev/fd/{}", fd).c_str()) == 0;
   if (!taken && ring_)
     return fail(Code::unavailable, "this libfuse is built without custom I/O, which io_uring needs (`./dev build` makes one)");
   if (!taken) return fail(Code::unavailable, "libfuse refused the descriptor of /dev/fuse");

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <memory>
@@ -48,12 +47,11 @@ std::function<void(bool)> processors_awake() {
   if (driver != "haltpoll") return nullptr;
   auto device = std::make_shared<UniqueFd>(open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC));
   if (!*device) return nullptr;
-  const auto ask = [device](bool awake) {
+  return [device](bool awake) {
     // Microseconds that waking a processor may take; the kernel's default, as good as no limit.
     const std::int32_t latency = awake ? 0 : 2'000'000'000;
     [[maybe_unused]] const auto written = write(device->get(), &latency, sizeof(latency));
   };
-  return ask;
 }
 
 }  // namespace berth::fuse

@@ -9,9 +9,9 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/base/thread_sanitizer.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
-#include "tests/support/sanitizers.hpp"
 
 namespace berth::fuse::test {
 namespace {
@@ -26,7 +26,7 @@ class LiveRights : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
-    if (GetParam() && berth::test::kThreadSanitizer)
+    if (GetParam() && kThreadSanitizer)
       GTEST_SKIP() << "ThreadSanitizer takes the helper that shares the daemon's memory for a fork";
     ASSERT_EQ(shell("mkdir -m 1777 " + backing_ + " && echo text > " + backing_ + "/file && chmod 666 " + backing_ + "/file"), 0);
     MountSpec spec{.id = id_, .backing_directory = backing_, .rights = kAll};

@@ -14,8 +14,8 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/base/thread_sanitizer.hpp"
 #include "broker/base/unique_fd.hpp"
-#include "tests/support/sanitizers.hpp"
 
 namespace berth {
 namespace {
@@ -58,7 +58,7 @@ bool soon(const std::function<bool()>& holds) {
 }
 
 TEST(OutlivingThreads, AProcessWithNoOtherThreadLeftIsAsGoodAsDead) {
-  if (berth::test::kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer has a thread of its own in every process";
+  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer has a thread of its own in every process";
   const Child child(true);
   EXPECT_TRUE(soon([&] { return only_outliving_threads_left(child.pid()); }));
 }

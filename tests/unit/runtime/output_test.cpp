@@ -11,13 +11,13 @@
 #include <csignal>
 #include <future>
 
+#include "broker/base/thread_sanitizer.hpp"
 #include "broker/runtime/bundle.hpp"
 #include "broker/runtime/launch_json.hpp"
 #include "broker/runtime/log_pump.hpp"
 #include "broker/runtime/process.hpp"
 #include "broker/runtime/task_record.hpp"
 #include "broker/runtime/work.hpp"
-#include "tests/support/sanitizers.hpp"
 
 namespace berth::runtime {
 namespace {
@@ -196,8 +196,7 @@ TEST(WorkPool, RunsTheEarlierFirstAndDropsTheRestWhenStopped) {
 }
 
 TEST(RunProgram, CollectsOutputAndExitCode) {
-  if (berth::test::kThreadSanitizer)
-    GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
+  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
   const auto finished = run_program({.arguments = {"sh", "-c", "echo out; echo err >&2; exit 4"}});
   ASSERT_TRUE(finished);
   EXPECT_EQ(finished->exit_code, 4);
@@ -239,8 +238,7 @@ TEST(RunProgram, DiesWithTheDaemon) {
 }
 
 TEST(RunProgram, NamesTheProgramThatIsNotThere) {
-  if (berth::test::kThreadSanitizer)
-    GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
+  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer makes a fork of vfork, and the child's failure stays in the child";
   const auto finished = run_program({.arguments = {"/nonexistent/program"}});
   ASSERT_FALSE(finished);
   EXPECT_THAT(finished.error().message, HasSubstr("/nonexistent/program"));
