@@ -204,9 +204,10 @@ TEST_F(RuntimeTest, AVolumeThatCanNotBeMountedKeepsTheTaskFromStarting) {
 }
 
 TEST_F(RuntimeTest, HostPathsNearTheStateDirectoryAreRefused) {
+  int number = 0;
   for (const std::string& path : {state_, state_ + "/runtime", std::string("/"), std::string("/tmp"), std::string("/etc"),
                                   std::string("/etc/cron.d"), std::string("/usr/bin"), std::string("/var")}) {
-    TaskLaunch launch = shell_task("bind" + std::to_string(path.size()), "true");
+    TaskLaunch launch = shell_task("bind" + std::to_string(++number), "true");
     launch.volumes = {Volume{.name = "v", .kind = Volume::Kind::host, .host_path = path}};
     runtime_->launch(launch);
     EXPECT_THAT(reports_.wait_for(launch.id, "failed"), HasSubstr("Berth mounts")) << path;
