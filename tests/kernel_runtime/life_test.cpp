@@ -129,6 +129,18 @@ TEST_F(RuntimeTest, ChecksThatFailMakeAContainerUnhealthy) {
   reports_.wait_for(launch.id, "stopped");
 }
 
+TEST_F(RuntimeTest, ACheckThatIsCutOffHoldsUpNoEnd) {
+  TaskLaunch launch = shell_task("slow-check", "sleep 1000");
+  launch.containers[0].health_check = Container::HealthCheck{.command = {"CMD", "/bin/sleep", "1000"},
+                                                             .interval = std::chrono::seconds(0),
+                                                             .timeout = std::chrono::seconds(1),
+                                                             .retries = 1};
+  runtime_->launch(launch);
+  reports_.wait_for(launch.id, "health app UNHEALTHY");
+  runtime_->stop(launch.id);
+  reports_.wait_for(launch.id, "stopped");
+}
+
 TEST_F(RuntimeTest, AnUnknownProgramIsACannotStartContainerError) {
   TaskLaunch launch = shell_task("missing", "");
   launch.containers[0].command = {"no-such-program"};

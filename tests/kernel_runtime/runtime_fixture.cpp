@@ -14,6 +14,7 @@
 #include "broker/base/log.hpp"
 #include "broker/runtime/cgroups.hpp"
 #include "broker/runtime/files.hpp"
+#include "tests/kernel_runtime/orphans.hpp"
 
 namespace berth::runtime::testing {
 namespace {
@@ -31,7 +32,11 @@ class PrivateNamespace : public ::testing::Environment {
       why_not = "can't make a mount namespace";
     }
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    orphans_.start();
   }
+
+ private:
+  Orphans orphans_;
 };
 const ::testing::Environment* const kEnvironment = ::testing::AddGlobalTestEnvironment(new PrivateNamespace);
 
