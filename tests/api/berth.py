@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -91,9 +92,28 @@ class Berth:
     def logs(self, task):
         return self.command("logs", task)
 
+    def die(self):
+        """Daemon and keeper die at once: neither clears up, and no other daemon comes."""
+        status = self.status()
+        keeper, daemon = status["keeper_pid"], status["daemon_pid"]
+        # The other way round the daemon would go on: the kernel wakes stopped processes whose parent has died.
+        os.kill(keeper, signal.SIGSTOP)
+        wait_until(lambda: state_of(keeper) == "T")
+        for pid in (daemon, keeper):
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(state_of(pid) for pid in (keeper, daemon)))
+
     def down(self):
         self.command("down", check=False)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def state_of(pid):
+    """The process's state by its letter; nothing where it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
 
 
 def wait_until(condition, seconds=30):

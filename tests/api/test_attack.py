@@ -247,12 +247,8 @@ def test_after_a_killed_keeper_the_next_start_takes_its_leftovers_away(own_berth
     cluster = Cluster(own_berth, "leftovers")
     task = cluster.start(cluster.define("long", ["sleep", "1000"]))
     cluster.running(task)
-    status = own_berth.status()
     port = own_berth.endpoint.rsplit(":", 1)[1]
-    os.kill(status["daemon_pid"], signal.SIGSTOP)  # it would shut down in good order when its keeper is gone
-    for pid in (status["keeper_pid"], status["daemon_pid"]):
-        os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not any(pathlib.Path(f"/proc/{status[p]}/fd").exists() for p in ("keeper_pid", "daemon_pid")))
+    own_berth.die()
     own_berth.command("up", "--listen", f"127.0.0.1:{port}")
     assert cluster.stopped(task)["stoppedReason"].startswith("Berth was stopped while the task was running")
     task_id = task.rsplit("/", 1)[1]

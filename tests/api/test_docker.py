@@ -74,14 +74,6 @@ def places(berth):
         return [line.split()[4] for line in table if line.split()[4].startswith(f"{berth.state}/")]
 
 
-def state_of(pid):
-    """The process's state by its letter; nothing where it is gone."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return ""
-
-
 def role_for(cloud, file_system, name, *actions):
     return cloud.role(name, allow([CLIENT + a for a in actions], file_system["FileSystemArn"]))
 
@@ -370,12 +362,7 @@ def test_what_a_killed_berth_left_on_the_host_goes_with_the_next(machine, tmp_pa
         ask("VolumeDriver.Create", {"Name": "data", "Opts": {"file-system": file_system}}, socket)
         place = ask("VolumeDriver.Mount", {"Name": "data", "ID": "1"}, socket)[1]["Mountpoint"]
         pathlib.Path(place, "file").write_text("kept")
-        status = daemon.status()
-        os.kill(status["daemon_pid"], signal.SIGSTOP)  # it would clear up
-        wait_until(lambda: state_of(status["daemon_pid"]) == "T")
-        os.kill(status["keeper_pid"], signal.SIGKILL)
-        os.kill(status["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: {state_of(status["keeper_pid"]), state_of(status["daemon_pid"])} <= {"Z", ""})
+        daemon.die()
         assert places(daemon) == [place] and socket.exists()
         daemon.up("--docker-plugin", str(socket))
         assert places(daemon) == []
