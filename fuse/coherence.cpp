@@ -43,7 +43,7 @@ Node& Coherence::know(const InodeKey& key, MountNumber mount, Ino ino) {
   const auto [found, fresh] = of.nodes.try_emplace(key);
   Node& node = found->second;
   if (fresh) node.key_ = key;  // who knows it already reads it without the lock
-  node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0, .readers = 0});
+  node.knowers_.push_back({.ino = ino, .missing = 0, .mount = mount, .writers = 0, .readers = 0, .told_in = 0});
   return node;
 }
 
@@ -81,7 +81,7 @@ Coherence::Knowers Coherence::turn_version_locked(Node& directory, MountNumber b
   for (Knower& knower : directory.knowers_) {
     if (knower.mount == by) continue;
     found.push_back(knower);
-    if (std::popcount(knower.missing) <= kMissingBitsMax) continue;
+    if (std::popcount(knower.missing) <= kMissingBitsMax || knower.told_in == NameEpochs::kAlways) continue;
     // drop() will drop all of its names: before that, so that none remembered meanwhile is lost.
     if (const auto cache = cache_of(knower.mount); cache && cache->drops_all_names()) knower.missing = 0;
   }
@@ -136,9 +136,15 @@ void Coherence::collect(const Knowers& knowers, std::string_view name, const Kno
     const auto cache = cache_of(knower.mount);
     if (!cache) continue;
     cache->drop_attributes(knower.ino);
-    if ((std::popcount(knower.missing) > kMissingBitsMax || cache->slow()) && cache->drop_all_names()) continue;
+    if (!cache->names().may_be_served(knower.told_in)) continue;
+    // What it is taking in is not dropped along with all others: once it has done so, it can be by its name.
+    const bool taking_in = knower.told_in == NameEpochs::kAlways;
+    const bool too_many = !taking_in && std::popcount(knower.missing) > kMissingBitsMax;
+    if ((too_many || cache->slow()) && cache->drop_all_names()) continue;
     const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
-    if (had_it || (knower.missing & bit) != 0) names.push_back({cache, knower.ino, std::string(name)});
+    if (!had_it && (knower.missing & bit) == 0) continue;
+    if (!taking_in && cache->names().dropped_enough() && cache->drop_all_names()) continue;
+    names.push_back({cache, knower.ino, std::string(name)});
   }
 }
 
@@ -285,10 +291,38 @@ void Coherence::all_missing(Node& directory, MountNumber mount) {
   }
 }
 
-void Coherence::missing(Node& directory, std::string_view name, MountNumber mount) {
+void Coherence::tell(Knower& knower, const NameEpochs& epochs) {
+  if (!epochs.may_be_served(knower.told_in)) knower.missing = 0;
+  knower.told_in = std::max(knower.told_in, epochs.now());
+}
+
+void Coherence::telling(Node& directory, MountNumber mount, const NameEpochs& epochs) {
   const std::scoped_lock lock(shard(directory.key_).mutex);
   for (Knower& knower : directory.knowers_) {
-    if (knower.mount == mount) knower.missing |= bit_of(name);
+    if (knower.mount == mount) tell(knower, epochs);
+  }
+}
+
+void Coherence::missing(Node& directory, std::string_view name, MountNumber mount, const NameEpochs& epochs) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount != mount) continue;
+    tell(knower, epochs);
+    knower.missing |= bit_of(name);
+  }
+}
+
+void Coherence::taking_in(Node& directory, MountNumber mount) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount == mount) knower.told_in = NameEpochs::kAlways;
+  }
+}
+
+void Coherence::taken_in(Node& directory, MountNumber mount, const NameEpochs& epochs) {
+  const std::scoped_lock lock(shard(directory.key_).mutex);
+  for (Knower& knower : directory.knowers_) {
+    if (knower.mount == mount) knower.told_in = epochs.now();
   }
 }
 

@@ -25,6 +25,7 @@
 #include "fuse/brief_mutex.hpp"
 #include "fuse/inode_key.hpp"
 #include "fuse/kernel_cache.hpp"
+#include "fuse/name_epochs.hpp"
 #include "fuse/notifier.hpp"
 #include "fuse/stamp.hpp"
 #include "fuse/trust.hpp"
@@ -39,6 +40,8 @@ struct Knower {
   MountNumber mount = 0;
   std::uint32_t writers = 0;  // open files of this mount that may write
   std::uint32_t readers = 0;  // and others
+  // Of a directory: the epoch in which the kernel was last told of a name in it, missing ones too.
+  NameEpochs::Epoch told_in = 0;
 };
 
 // One inode as all mounts together know it; lives as long as one of them does.
@@ -127,10 +130,15 @@ class Coherence {
   // True where the file is open for writing through the share and is unheard from now on.
   bool stop_hearing(const InodeKey& key);
 
-  // The mount's kernel is about to remember that the name is missing.
-  void missing(Node& directory, std::string_view name, MountNumber mount);
+  // The mount's kernel is about to be told of a name in the directory: before the version is compared.
+  void telling(Node& directory, MountNumber mount, const NameEpochs& epochs);
+  // The same, and it may remember that the name is missing.
+  void missing(Node& directory, std::string_view name, MountNumber mount, const NameEpochs& epochs);
   // It may remember any name so: nobody knows any more which.
   void all_missing(Node& directory, MountNumber mount);
+  // It may be taking in a list of the directory, from before a name of it was looked up; and does so no more.
+  void taking_in(Node& directory, MountNumber mount);
+  void taken_in(Node& directory, MountNumber mount, const NameEpochs& epochs);
 
  private:
   struct Shard {
@@ -139,6 +147,7 @@ class Coherence {
   };
   using Knowers = boost::container::small_vector<Knower, 4>;
 
+  static void tell(Knower& knower, const NameEpochs& epochs);
   Shard& shard(const InodeKey& key) const { return shards_[InodeKeyHash{}(key) % shards_.size()]; }
   std::shared_ptr<KernelCache> cache_of(MountNumber mount) const;
   Knowers others(const Node& node, MountNumber by) const;

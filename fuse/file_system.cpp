@@ -45,12 +45,13 @@ Answer<struct stat> stat_of(int fd) {
 
 }  // namespace
 
-FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks,
-                       Journal& journal)
+FileSystem::FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, KernelCache& cache,
+                       LockTable& locks, Journal& journal)
     : grant_(grant),
       inodes_(inodes),
       opens_(opens),
       coherence_(coherence),
+      cache_(cache),
       locks_(locks),
       journal_(journal),
       descriptors_(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
@@ -117,10 +118,13 @@ void FileSystem::watch(Entry& entry, const Node& parent) {
 }
 
 // `seen`: the version of the parent's names before this one was read.
-void FileSystem::judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen) {
+void FileSystem::judge(Entry& entry, Node& parent, int directory, std::uint32_t seen) {
   watch(entry, parent);
   entry.attributes_trust = trust_attributes(entry.ino, entry.attributes);
-  if (!names_cacheable(directory) || parent.names_version() != seen) return;
+  if (!names_cacheable(directory)) return;
+  coherence_.telling(parent, inodes_.mount(), cache_.names());
+  if (parent.names_version() != seen) return;
+  cache_.names().told();
   entry.name_trust = parent.watched() ? Trust::lasting : Trust::brief;
 }
 
@@ -137,8 +141,9 @@ Answer<Entry> FileSystem::lookup(const Caller& caller, Ino parent, const char* n
     return entry;
   }
   if (entry.error() != Errno{ENOENT} || !names_cacheable(directory->fd())) return entry;
-  coherence_.missing(*node, name, inodes_.mount());
+  coherence_.missing(*node, name, inodes_.mount(), cache_.names());
   if (node->names_version() != seen) return entry;
+  cache_.names().told();
   Entry missing;
   missing.name_trust = node->watched() ? Trust::lasting : Trust::brief;
   return missing;
@@ -350,6 +355,7 @@ Answer<Entry> FileSystem::make(const Caller& caller, const Identity& identity, I
   Node* node = inodes_.node(parent);
   if (node == nullptr) return refuse(ESTALE);
   if (intent.done()) return coherence_.name_changed(*node, name, inodes_.mount()), made_before(intent);
+  will_know(*node, name);
   const std::uint32_t before = node->names_version();
   std::uint32_t seen = 0;
   auto entry = run_as(identity, caller.pid, [&]() -> Answer<Entry> {
@@ -413,6 +419,11 @@ void FileSystem::lost_name(UniqueFd victim, const struct stat& left) {
   if (left.st_nlink == 0 || S_ISDIR(left.st_mode)) inodes_.pin(inodes_.find(left), std::move(victim));
 }
 
+// Before the name is there: from then on another mount may take it away again.
+void FileSystem::will_know(Node& directory, const char* name) {
+  coherence_.missing(directory, name, inodes_.mount(), cache_.names());
+}
+
 // After its name went. What had no other needs no second look.
 Answer<struct stat> FileSystem::what_is_left(const Intent::Victim& victim) {
   if (!victim.fd) return refuse(ENOENT);
@@ -468,6 +479,8 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   Node* from_node = inodes_.node(parent);
   Node* to_node = inodes_.node(new_parent);
   if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
+  will_know(*from_node, name);
+  will_know(*to_node, new_name);
   UniqueFd victim;
   const bool by_a_dead_daemon = intent.done();
   bool moves_directory = by_a_dead_daemon || flags == RENAME_EXCHANGE;

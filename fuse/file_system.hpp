@@ -24,7 +24,9 @@
 #include "fuse/grant.hpp"
 #include "fuse/inode_table.hpp"
 #include "fuse/journal.hpp"
+#include "fuse/kernel_cache.hpp"
 #include "fuse/layout.hpp"
+#include "fuse/listing_pages.hpp"
 #include "fuse/listings.hpp"
 #include "fuse/lock_table.hpp"
 #include "fuse/open_files.hpp"
@@ -72,7 +74,9 @@ struct Created {
 
 class FileSystem {
  public:
-  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, LockTable& locks, Journal& journal);
+  // `cache`: of the mount's own kernel.
+  FileSystem(const Grant& grant, InodeTable& inodes, OpenFiles& opens, Coherence& coherence, KernelCache& cache, LockTable& locks,
+             Journal& journal);
 
   Answer<Entry> lookup(const Caller& caller, Ino parent, const char* name);
   void forget(Ino ino, std::uint64_t lookups) { inodes_.forget(ino, lookups); }
@@ -98,7 +102,7 @@ class FileSystem {
   Answer<Created> create(const Caller& caller, Ino parent, const char* name, mode_t mode, int flags, Intent& intent);
   Answer<Created> make_nameless(const Caller& caller, Ino parent, mode_t mode, int flags, Intent& intent);
   void close(Handle handle);
-  // After a restart: what is open for writing, and what is locked.
+  // After a restart: what is open for writing, which lists are being taken in, and what is locked.
   void resume();
   Answer<> sync(Handle handle, OpenKind kind, bool data_only);
   Answer<> allocate(Handle handle, int mode, off_t offset, off_t length, Intent& intent);
@@ -117,6 +121,10 @@ class FileSystem {
     off_t next;
   };
   Answer<> read_directory(Handle handle, off_t offset, const std::function<bool(const Name&)>& entry);
+  // Before the names of a list are looked up for the kernel, which enters them when it has got them; and when it has done so, or
+  // has got none.
+  void list_page(Handle handle);
+  void list_taken_in(Handle handle);
 
   // What the kernel may do with the list of a directory that is opened, entries remembered for so long: keep it for the next
   // time, and use the one it has.
@@ -167,13 +175,14 @@ class FileSystem {
   bool names_cacheable(int directory) const;
   Trust trust_attributes(Ino ino, const struct stat& attributes);
   void watch(Entry& entry, const Node& parent);
-  void judge(Entry& entry, const Node& parent, int directory, std::uint32_t seen);
+  void judge(Entry& entry, Node& parent, int directory, std::uint32_t seen);
   template <class Make, class Enter>
   Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent, Make&& make_it,
                      Enter&& enter_it);
   template <class Make>
   Answer<Entry> make(const Caller& caller, const Identity& identity, Ino parent, const char* name, Intent& intent,
                      Make&& make_it);
+  void will_know(Node& directory, const char* name);
   static Answer<struct stat> what_is_left(const Intent::Victim& victim);
   void lost_name(UniqueFd victim, const struct stat& left);
   void was_moved(const InodeKey& moved, bool away);
@@ -202,9 +211,11 @@ class FileSystem {
   InodeTable& inodes_;
   OpenFiles& opens_;
   Coherence& coherence_;
+  KernelCache& cache_;
   LockTable& locks_;
   Journal& journal_;
   Listings listings_;
+  ListingPages pages_;
   // Of the device that was asked about last: whether each of a directory's changes has a time of its own.
   std::atomic<dev_t> times_device_ = 0;
   std::atomic<bool> times_fine_ = false;

@@ -114,6 +114,7 @@ void FileSystem::resume() {
     coherence_.opened(*node, inodes_.mount(), ino, writable, true);
     if (writable) node->set_unheard(true);  // it may have been
   }
+  for (const Handle directory : opens_.directories()) list_page(directory);  // of whose list the kernel may have got a part
   for (const OpenRecord* open : opens_.lock_owners()) {
     LockTable::Access access(locks_, {open->device, open->number});
     for (const struct flock& lock : locks_on(fd_of(*open))) {
@@ -123,7 +124,10 @@ void FileSystem::resume() {
 }
 
 void FileSystem::close(Handle handle) {
-  if (const OpenRecord* directory = opens_.find(handle, OpenKind::directory)) listings_.closed(directory->ino);
+  if (const OpenRecord* directory = opens_.find(handle, OpenKind::directory)) {
+    list_taken_in(handle);
+    listings_.closed(directory->ino);
+  }
   if (const OpenRecord* open = opens_.find(handle, OpenKind::file)) {
     Node* node = inodes_.node(open->ino);
     const bool unheard = node != nullptr && coherence_.closed(*node, inodes_.mount(), open->ino, open->writable != 0);
@@ -152,6 +156,7 @@ Answer<Created> FileSystem::create(const Caller& caller, Ino parent, const char*
     if (!handle) return inodes_.unretain(existing->ino), refuse(handle.error());
     return Created{*existing, *handle};
   }
+  will_know(*node, name);
   const std::uint32_t before = node->names_version();
   auto file = run_as(creating_identity(caller, mode), caller.pid, [&]() -> Answer<UniqueFd> {
     if (auto begun = intent.makes(key_of(parent), parent, directory->fd(), name); !begun) return refuse(begun.error());
@@ -321,6 +326,21 @@ Answer<> FileSystem::read_directory(Handle handle, off_t offset, const std::func
       at += raw.size;
     }
   }
+}
+
+void FileSystem::list_page(Handle handle) {
+  const OpenRecord* open = opens_.find(handle, OpenKind::directory);
+  Node* node = open == nullptr ? nullptr : inodes_.node(open->ino);
+  if (node == nullptr) return;
+  pages_.begin(handle, open->ino, cache_.names().now(), [&] { coherence_.taking_in(*node, inodes_.mount()); });
+}
+
+void FileSystem::list_taken_in(Handle handle) {
+  const auto begun = pages_.end(handle, [&](Ino directory) {
+    if (Node* node = inodes_.node(directory)) coherence_.taken_in(*node, inodes_.mount(), cache_.names());
+  });
+  // One whose requests may be held back was not told of each name meanwhile, but to drop all.
+  if (begun && *begun != cache_.names().now() && cache_.slow()) cache_.drop_all_names();
 }
 
 // As the daemon: creating gave the right to open, whatever the mode says.

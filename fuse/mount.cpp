@@ -125,9 +125,9 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &common_.watch,
                   header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records(), &header_->generation_floor);
   opens_.emplace(common_.survival, region_name(number_));
-  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, common_.locks, common_.journal);
-  common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   cache_ = std::make_shared<SessionCache>(*grant_, gated_);
+  files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, *cache_, common_.locks, common_.journal);
+  common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   common_.coherence.join(number_, cache_);
 }
 

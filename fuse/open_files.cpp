@@ -174,6 +174,15 @@ std::vector<std::pair<Ino, bool>> OpenFiles::files() const {
   return open;
 }
 
+std::vector<Handle> OpenFiles::directories() const {
+  std::vector<Handle> found;
+  const std::scoped_lock lock(mutex_);
+  for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+    if (const OpenRecord& record = *slots_.at(slot); record.kind == OpenKind::directory) found.push_back(handle_of(slot, record));
+  }
+  return found;
+}
+
 std::vector<OpenFiles::OpenFile> OpenFiles::passed_through(bool for_writing_only) const {
   std::vector<OpenFile> files;
   const std::scoped_lock lock(mutex_);

@@ -58,6 +58,7 @@ class OpenFiles {
   }
   // The inode of each open file, as often as it is open, and whether for writing.
   std::vector<std::pair<Ino, bool>> files() const;
+  std::vector<Handle> directories() const;
   // The files that are open in passthrough, or those of them that are open for writing.
   struct OpenFile {
     Handle handle = 0;

@@ -52,6 +52,9 @@ class Listing {
     return true;
   }
 
+  // Whether the kernel will enter any names.
+  bool enters() const { return !entered_.empty(); }
+
   void reply(const Answer<>& read) {
     if (!read && used_ == 0) return reply_errno(req_, read.error());
     mount_.answering();
@@ -71,8 +74,13 @@ class Listing {
 
 void list(fuse_req_t req, Ino ino, std::size_t size, off_t offset, Handle handle, bool plus) {
   Standby::about_to_wait();  // a lookup for each name
+  FileSystem& files = mount_of(req).files();
   Listing listing(req, ino, size, plus);
-  listing.reply(mount_of(req).files().read_directory(handle, offset, [&](const auto& name) { return listing.add(name); }));
+  files.list_taken_in(handle);  // or it would not ask for more
+  if (plus) files.list_page(handle);
+  const auto read = files.read_directory(handle, offset, [&](const auto& name) { return listing.add(name); });
+  if (!listing.enters()) files.list_taken_in(handle);
+  listing.reply(read);
 }
 
 void op_readdir(fuse_req_t req, fuse_ino_t ino, std::size_t size, off_t offset, FileInfo* info) {

@@ -24,7 +24,7 @@ void SessionCache::drop_name(Ino directory, const std::string& name) {
   tell([&](struct fuse_session* session) { fuse_lowlevel_notify_inval_entry(session, directory, name.c_str(), name.size()); });
 }
 
-bool SessionCache::drop_all_names() {
+bool SessionCache::drop_every_name() {
   if (!epochs_) return false;
 #if BERTH_FUSE_EPOCH
   tell([](struct fuse_session* session) { fuse_lowlevel_notify_increment_epoch(session); });

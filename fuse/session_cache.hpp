@@ -27,12 +27,12 @@ class SessionCache final : public KernelCache {
 
   void drop_attributes(Ino ino) override;
   void drop_name(Ino directory, const std::string& name) override;
-  bool drop_all_names() override;
   bool drops_all_names() const override { return epochs_; }
   bool slow() override;
   void access_changed() override;
 
  private:
+  bool drop_every_name() override;
   template <class Notify>
   void tell(Notify&& notify);
 

@@ -1,10 +1,13 @@
 // Several mounts of one file system, and a mount's end.
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
@@ -178,6 +181,61 @@ TEST_F(TwoMounts, ListsThatAreReadWhileTheOtherChangesNamesDoNotStay) {
     EXPECT_FALSE(names_in(b_ + "/d").contains(name)) << name;
   }
   enough = true;
+}
+
+// A page of memory that whoever touches it first waits for (userfaultfd(2)).
+class AwaitedPage {
+ public:
+  AwaitedPage() {
+    faults_.reset(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC)));
+    struct uffdio_api api{UFFD_API, 0, 0};
+    if (!faults_ || ioctl(faults_.get(), UFFDIO_API, &api) != 0) return;
+    at_ = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register whole{{address(), kSize}, UFFDIO_REGISTER_MODE_MISSING, 0};
+    if (ioctl(faults_.get(), UFFDIO_REGISTER, &whole) != 0) faults_.reset();
+  }
+  AwaitedPage(const AwaitedPage&) = delete;
+  AwaitedPage& operator=(const AwaitedPage&) = delete;
+  ~AwaitedPage() { munmap(at_, kSize); }
+
+  static constexpr std::size_t kSize = 4096;
+  bool works() const { return static_cast<bool>(faults_); }
+  void* at() const { return at_; }
+  // Until somebody touches it.
+  void await_touch() const {
+    struct uffd_msg touched{};
+    EXPECT_EQ(read(faults_.get(), &touched, sizeof(touched)), static_cast<ssize_t>(sizeof(touched)));
+  }
+  void give() const {
+    struct uffdio_zeropage whole{{address(), kSize}, 0, 0};
+    EXPECT_EQ(ioctl(faults_.get(), UFFDIO_ZEROPAGE, &whole), 0);
+  }
+
+ private:
+  std::uint64_t address() const { return reinterpret_cast<std::uintptr_t>(at_); }
+  UniqueFd faults_;
+  void* at_ = MAP_FAILED;
+};
+
+// The kernel enters names of a list in its cache while it copies them, which may take as long as the reader likes.
+TEST_F(TwoMounts, ANameThatIsRemovedWhileItsListIsBeingTakenInDoesNotStay) {
+  serve({.cache_timeout = std::chrono::hours(1), .watch = false});  // else it would be heard of once more
+  ASSERT_EQ(shell("mkdir " + a_ + "/d && touch " + a_ + "/d/removed"), 0);
+  for (int i = 0; i < 300; ++i) EXPECT_FALSE(exists(b_ + "/d/missing" + std::to_string(i)));  // more than is known one by one
+  const AwaitedPage page;
+  BERTH_NEEDS(page.works(), "userfaultfd");
+  const UniqueFd directory(open((b_ + "/d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::jthread reader([&] { EXPECT_GT(syscall(SYS_getdents64, directory.get(), page.at(), AwaitedPage::kSize), 0); });
+  page.await_touch();
+  EXPECT_EQ(unlink((a_ + "/d/removed").c_str()), 0);
+  page.give();
+  reader.join();
+  // A directory that is reached by its name is looked up anew, and all below it: one that is open is not. The name goes as soon as
+  // the directory is free.
+  struct stat attributes{};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (fstatat(directory.get(), "removed", &attributes, 0) == 0 && std::chrono::steady_clock::now() < deadline) sched_yield();
+  EXPECT_NE(fstatat(directory.get(), "removed", &attributes, 0), 0);
 }
 
 TEST_F(TwoMounts, AListThatNobodyHasChangedIsNotReadAgain) {

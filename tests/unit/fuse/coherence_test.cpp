@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <string>
@@ -21,7 +22,7 @@ class FakeCache final : public KernelCache {
   void drop_name(Ino directory, const std::string& name) override {
     said.push_back("name " + std::to_string(directory) + "/" + name);
   }
-  bool drop_all_names() override {
+  bool drop_every_name() override {
     if (epochs_) said.emplace_back("all names");
     return epochs_;
   }
@@ -70,7 +71,7 @@ TEST_F(TwoMounts, ANewNameIsNotToldToAKernelThatNeverMissedIt) {
 }
 
 TEST_F(TwoMounts, ANewNameIsToldToAKernelThatRemembersItAsMissing) {
-  coherence_.missing(*directory_, "new", kB);
+  coherence_.missing(*directory_, "new", kB, b_->names());
   coherence_.name_changed(*directory_, "new", std::nullopt, directory_->names_version(), kA);
   EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/new"));
 }
@@ -96,11 +97,59 @@ TEST_F(TwoMounts, AChangeTurnsTheVersionThatALookupUnderWayHasSeen) {
 }
 
 TEST_F(TwoMounts, AKernelThatMissedVeryManyNamesDropsThemAllAndStartsAgain) {
-  for (int i = 0; i < 1000; ++i) coherence_.missing(*directory_, "n" + std::to_string(i), kB);
+  for (int i = 0; i < 1000; ++i) coherence_.missing(*directory_, "n" + std::to_string(i), kB, b_->names());
   coherence_.name_changed(*directory_, "n1", std::nullopt, directory_->names_version(), kA);
   EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names"));
   coherence_.name_changed(*directory_, "n1", std::nullopt, directory_->names_version(), kA);
   EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names", "attributes 20"));
+}
+
+TEST_F(TwoMounts, AKernelThatHasDroppedAllNamesIsToldOfNoneThatItDoesNotAskForAgain) {
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.telling(*directory_, kB, b_->names());
+  b_->drop_all_names();
+  coherence_.name_changed(*directory_, "file", InodeKey{7, 2}, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("all names", "attributes 20"));
+  b_->said.clear();
+  coherence_.telling(*directory_, kB, b_->names());
+  coherence_.name_changed(*directory_, "file", InodeKey{7, 2}, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/file"));
+}
+
+TEST_F(TwoMounts, WhatWasMissingBeforeAllNamesWereDroppedIsNotToldAgain) {
+  coherence_.missing(*directory_, "old", kB, b_->names());
+  b_->drop_all_names();
+  coherence_.missing(*directory_, "new", kB, b_->names());
+  b_->said.clear();
+  coherence_.name_changed(*directory_, "old", std::nullopt, directory_->names_version(), kA);
+  coherence_.name_changed(*directory_, "new", std::nullopt, directory_->names_version(), kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "attributes 20", "name 20/new"));
+}
+
+TEST_F(TwoMounts, NamesOfAListThatIsBeingTakenInAreDroppedOneByOne) {
+  coherence_.taking_in(*directory_, kB);
+  for (int i = 0; i < 1000; ++i) coherence_.missing(*directory_, "n" + std::to_string(i), kB, b_->names());
+  b_->drop_all_names();  // perhaps before it enters them
+  b_->said.clear();
+  for (int i = 0; i < 3; ++i) coherence_.name_changed(*directory_, "n1", kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "name 20/n1", "attributes 20", "name 20/n1", "attributes 20", "name 20/n1"));
+  b_->said.clear();
+  coherence_.taken_in(*directory_, kB, b_->names());
+  coherence_.name_changed(*directory_, "n1", kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names"));
+}
+
+TEST_F(TwoMounts, WhereDroppingNamesHasTakenLongerThanAskingForThemAllAgainAllAreDropped) {
+  const auto dropped_one_by_one = [&](int told) {
+    for (int i = 0; i < told; ++i) b_->names().told();
+    coherence_.telling(*directory_, kB, b_->names());
+    b_->said.clear();
+    for (int i = 0; i < 1000; ++i) coherence_.name_changed(*directory_, "x", kA);
+    EXPECT_EQ(std::ranges::count(b_->said, "all names"), 1);
+    return std::ranges::count(b_->said, "name 20/x");
+  };
+  EXPECT_EQ(dropped_one_by_one(1), 31);
+  EXPECT_EQ(dropped_one_by_one(1000), 249);
 }
 
 TEST_F(TwoMounts, WhatAnotherMountHasOpenForWritingIsSaidUntilTheLastClose) {
@@ -152,7 +201,7 @@ class BusyCache final : public KernelCache {
     asked.notify_all();
     freed_.wait();
   }
-  bool drop_all_names() override {
+  bool drop_every_name() override {
     ++all_dropped;
     return epochs_;
   }
