@@ -19,6 +19,7 @@
 
 #include <fmt/format.h>
 
+#include "fuse/grant.hpp"
 #include "fuse/stamp.hpp"
 
 namespace berth::fuse {
@@ -296,7 +297,8 @@ void BackingWatch::inode_changed(const BackingEvent& event, const Seen& seen) {
                   path_of(seen.fd.get()).c_str());
   }
   coherence_.attributes_changed_past(seen.key(), stamp_of(seen.attributes));
-  if ((event.mask & FAN_ATTRIB) != 0 && S_ISDIR(seen.attributes.st_mode)) coherence_.access_changed_past(seen.key());
+  const bool closed = S_ISDIR(seen.attributes.st_mode) && !everybody_may_search(seen.attributes.st_mode);
+  if ((event.mask & FAN_ATTRIB) != 0 && closed) coherence_.access_changed_past(seen.key());
 }
 
 }  // namespace berth::fuse

@@ -140,7 +140,10 @@ void Coherence::collect(const Knowers& knowers, std::string_view name, const Kno
     // What it is taking in is not dropped along with all others: once it has done so, it can be by its name.
     const bool taking_in = knower.told_in == NameEpochs::kAlways;
     const bool too_many = !taking_in && std::popcount(knower.missing) > kMissingBitsMax;
-    if ((too_many || cache->slow()) && cache->drop_all_names()) continue;
+    if ((too_many || cache->slow()) && cache->drop_all_names()) {
+      if (taking_in) cache->names().again_after_lists();
+      continue;
+    }
     const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
     if (!had_it && (knower.missing & bit) == 0) continue;
     if (!taking_in && cache->names().dropped_enough() && cache->drop_all_names()) continue;

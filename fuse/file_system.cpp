@@ -90,9 +90,8 @@ Answer<Entry> FileSystem::enter_by_descriptor(int directory, const char* name) {
 // Whether everybody who can reach a name through the kernel's cache could have looked it up.
 bool FileSystem::names_cacheable(int directory) const {
   if (grant_.names_cacheable()) return true;
-  constexpr mode_t kSearchable = S_IXUSR | S_IXGRP | S_IXOTH;
   const auto attributes = stat_of(directory);
-  return attributes && (attributes->st_mode & kSearchable) == kSearchable;
+  return attributes && everybody_may_search(attributes->st_mode);
 }
 
 Trust FileSystem::trust_attributes(Ino ino, const struct stat& attributes) {
@@ -181,9 +180,10 @@ Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Chang
   Node* node = inodes_.node(ino);
   if (node == nullptr) return refuse(ESTALE);
   coherence_.attributes_changed(*node, inodes_.mount());
-  if (record->type == S_IFDIR && (changes.mode || changes.uid || changes.gid)) coherence_.access_changed(*node, inodes_.mount());
-  if (!applied) return refuse(applied.error());
   const auto now = stat_of(inode->fd());
+  const bool closed = record->type == S_IFDIR && (!now || !everybody_may_search(now->st_mode));
+  if (closed && (changes.mode || changes.uid || changes.gid)) coherence_.access_changed(*node, inodes_.mount());
+  if (!applied) return refuse(applied.error());
   if (!now) return refuse(now.error());
   return Attributes{*now, trust_attributes(ino, *now)};
 }

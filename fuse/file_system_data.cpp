@@ -339,8 +339,7 @@ void FileSystem::list_taken_in(Handle handle) {
   const auto begun = pages_.end(handle, [&](Ino directory) {
     if (Node* node = inodes_.node(directory)) coherence_.taken_in(*node, inodes_.mount(), cache_.names());
   });
-  // One whose requests may be held back was not told of each name meanwhile, but to drop all.
-  if (begun && *begun != cache_.names().now() && cache_.slow()) cache_.drop_all_names();
+  if (begun && cache_.names().again_since(*begun)) cache_.drop_all_names();
 }
 
 // As the daemon: creating gave the right to open, whatever the mode says.

@@ -3,6 +3,8 @@
 // Rights live in the mount's shared memory, so that they outlive the daemon. Thread-safe.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <cstdint>
 #include <optional>
@@ -18,6 +20,12 @@ inline std::uint32_t encode_rights(Rights rights) {
 }
 inline Rights decode_rights(std::uint32_t bits) {
   return {.mount = (bits & 4U) == 0, .write = (bits & 1U) != 0, .root_access = (bits & 2U) != 0};
+}
+
+// Of a directory of this mode: names cached below it can't be reached by who could not have looked them up.
+constexpr bool everybody_may_search(mode_t mode) {
+  constexpr mode_t kSearchable = S_IXUSR | S_IXGRP | S_IXOTH;
+  return (mode & kSearchable) == kSearchable;
 }
 
 class Grant {

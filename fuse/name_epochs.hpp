@@ -30,6 +30,10 @@ class NameEpochs {
     }
   }
 
+  // All were dropped, and those of lists that were being taken in are to be dropped again when they have been.
+  void again_after_lists() { again_.store(now(), std::memory_order_seq_cst); }
+  bool again_since(Epoch epoch) const { return again_.load(std::memory_order_seq_cst) > epoch; }
+
   // The kernel is told of one name.
   void told() { told_.fetch_add(1, std::memory_order_relaxed); }
   // One is to be dropped. True where all should be: dropping a name holds up whoever changes it about as long as a few lookups
@@ -45,6 +49,7 @@ class NameEpochs {
 
   std::atomic<Epoch> begun_ = 0;
   std::atomic<Epoch> ended_ = 0;  // all epochs before it
+  std::atomic<Epoch> again_ = 0;
   std::atomic<std::uint32_t> told_ = 0;
   std::atomic<std::uint32_t> dropped_ = 0;
 };

@@ -59,8 +59,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat* values, int to_set,
   Intent intent = mount.intent();
   const auto changed = mount.files().change(caller_of(req), ino, changes, info == nullptr ? 0 : info->fh, intent);
   // Where the kernel does not check directories itself, names it has cached below one are only as good as its mode was.
-  const bool access_changed = changed && S_ISDIR(changed->values.st_mode) && (changes.mode || changes.uid || changes.gid);
-  if (access_changed) mount.access_changed();
+  const bool closed = changed && S_ISDIR(changed->values.st_mode) && !everybody_may_search(changed->values.st_mode);
+  if (closed && (changes.mode || changes.uid || changes.gid)) mount.access_changed();
   reply(req, changed);
 }
 

@@ -40,7 +40,9 @@ bool SessionCache::slow() {
 
 void SessionCache::access_changed() {
   tell([this](struct fuse_session*) {
-    if (grant_.decides_search()) drop_all_names();
+    if (!grant_.decides_search()) return;
+    drop_all_names();
+    names().again_after_lists();
   });
 }
 

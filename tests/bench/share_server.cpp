@@ -2,7 +2,8 @@
 // that only the share is measured; LINGER as Share::Options::linger, in microseconds. Commands come as lines on standard input,
 // each is answered by a line: `ok ...` or `failed ...`.
 //
-//   mount ID BACKING PLACE ZONE [io_uring]  one mount, of a client in that zone
+//   mount ID BACKING PLACE ZONE [io_uring | point]  one mount, of a client in that zone; through an access point whose POSIX user
+//                                is root
 //   many COUNT BACKING PLACE     COUNT mounts at PLACE/0, PLACE/1, ... : seconds for all, seconds for the slowest
 //   detach COUNT                 the same ended: seconds for all
 //   stats                        mounts, operations, inodes known, whether by passthrough
@@ -51,14 +52,15 @@ bool read_line(std::string& line) {
 }
 
 Result<> mount(Share& share, const std::string& id, const std::string& backing, const std::string& place, const std::string& zone,
-               bool io_uring = false) {
+               const std::string& way = "") {
   berth::fuse::MountSpec spec;
   spec.file_system = "fs-bench";
   spec.ends = {.client = zone, .target = zone};
   spec.id = MountId(id);
   spec.backing_directory = backing;
   spec.rights = {.write = true, .root_access = true};
-  spec.io_uring = io_uring;
+  spec.io_uring = way == "io_uring";
+  if (way == "point") spec.identity = berth::fuse::PosixUser{.uid = 0, .gid = 0, .secondary_gids = {}};
   auto made = share.mount(spec);
   if (!made) return berth::fail(made.error());
   if (move_mount(made->get(), "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
@@ -108,7 +110,8 @@ std::string answer(Share& share, const std::string& line) {
   words >> command;
   if (command == "mount" && words >> id >> backing >> place >> zone) {
     std::string way;
-    auto made = mount(share, id, backing, place, zone, words >> way && way == "io_uring");
+    words >> way;
+    auto made = mount(share, id, backing, place, zone, way);
     return made ? "ok" : "failed " + made.error().message;
   }
   if (command == "many" && words >> count >> backing >> place) return many(share, count, backing, place);

@@ -40,7 +40,7 @@ def parse(words):
     parser.add_argument("--build", default="build/release", type=pathlib.Path)
     parser.add_argument("--directory", default="/var/tmp", help="on what all is measured; `tmpfs` makes one for it")
     parser.add_argument("--only", action="append", choices=[*(group.name for group in GROUPS), *scale.FIGURES])
-    parser.add_argument("--subject", action="append", choices=["native", "bindfs", "mergerfs", "berth", "ring", "pair"], help="only these")
+    parser.add_argument("--subject", action="append", choices=["native", "bindfs", "mergerfs", "berth", "point", "ring", "pair"], help="only these")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each fio run")
     parser.add_argument("--files", type=int, help="in each job's directory")

@@ -34,6 +34,10 @@ class Timed(Group):
 class Trees(Timed):
     name = "trees"
 
+    @staticmethod
+    def takes(subject):
+        return subject.name != "pair"
+
     def __init__(self, options):
         super().__init__(options)
         self.files = 500 if options.quick else 2000

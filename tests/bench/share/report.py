@@ -22,7 +22,8 @@ def table(rows, names):
     """One group's rows: the figures, then the ratios."""
     names = [name for name in names if any(name in row["figures"] for row in rows.values())]
     peers = [name for name in ["native", "bindfs", "mergerfs"] if name in names]
-    ratios = [(ours, peer) for ours in ["berth", "pair"] if ours in names for peer in peers]
+    ratios = [(ours, peer) for ours in ["berth", "point", "pair"] if ours in names
+              for peer in peers if ours == "berth" or peer != "native"]
     width = 42
     lines = ["", f"{next(iter(rows.values()))['group']:{width}}" + "".join(f"{name:>13}" for name in names) +
              "".join(f"{ours + '/' + theirs:>15}" for ours, theirs in ratios)]

@@ -26,7 +26,7 @@ class Group:
 
     @staticmethod
     def takes(subject):
-        return subject.name != "pair"
+        return subject.name not in ["point", "pair"]  # they differ in names only
 
     def prepare(self, subject):
         pass

@@ -123,6 +123,13 @@ class Berth:
         subprocess.run(["umount", "--lazy", str(self.path)], check=False)
 
 
+class BerthPoint(Berth):
+    """Berth through an access point: everybody is its POSIX user, so the kernel need not know a directory's mode."""
+    name = "point"
+    how = "Berth through an access point, whose POSIX user is root as the bench is"
+    ways = ("point",)
+
+
 class BerthRing(Berth):
     """Berth, whose requests come over io_uring."""
     name = "ring"
@@ -156,7 +163,7 @@ def ring_is_offered():
 def start_all(server, home, wanted, ends, say):
     """Native first, Berth last; peers that can't be had are left out, with a word. `ends` (an ExitStack) stops them."""
     started = []
-    for kind in [Native, Bindfs, Mergerfs, Berth, BerthRing, BerthPair]:
+    for kind in [Native, Bindfs, Mergerfs, Berth, BerthPoint, BerthRing, BerthPair]:
         if wanted and kind.name not in wanted:
             continue
         if issubclass(kind, Mounted) and not shutil.which(kind.name):
