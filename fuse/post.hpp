@@ -4,6 +4,7 @@
 // all. So one waits there; it hands the post on when it is going to be busy for longer. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -33,6 +34,8 @@ class Post {
     lock.unlock();
     if (wanted) free_again_.notify_one();
   }
+  // Whether somebody has it; without waiting.
+  bool taken() const { return taken_; }
   // For good: nobody waits for it any more.
   void close() {
     const std::scoped_lock lock(mutex_);
@@ -44,7 +47,7 @@ class Post {
   std::mutex mutex_;
   std::condition_variable free_again_;
   unsigned waiting_ = 0;
-  bool taken_ = false;
+  std::atomic<bool> taken_ = false;
   bool closed_ = false;
 };
 

@@ -233,9 +233,9 @@ void Reactor::Worker::turn(MountNumber number) {
   reactor_.gone_(number);
 }
 
-// Another one looks after all mounts meanwhile.
+// As long as another one looks after all mounts: where all were given up for a time, nobody may.
 bool Reactor::Worker::may_go_on(MountNumber number) const {
-  return !at_post_ && !reactor_.stopping_ && reactor_.find(number) != nullptr;
+  return !at_post_ && reactor_.post_.taken() && !reactor_.stopping_ && reactor_.find(number) != nullptr;
 }
 
 // Nothing more is there. Those whom this worker has answered may be waiting for its processor, to send the next one: it looks
@@ -251,7 +251,7 @@ Answer<std::size_t> Reactor::Worker::stay(Mount& mount) {
     now_ = Clock::now();
     reactor_.linger_.gave_way(before, now_);
     size = next(mount);
-  } while (size && *size == 0 && !at_post_ && now_ - begun < window);
+  } while (size && *size == 0 && !at_post_ && reactor_.post_.taken() && now_ - begun < window);
   return size;
 }
 
