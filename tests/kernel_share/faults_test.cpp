@@ -96,6 +96,7 @@ TEST_F(Faults, AFullDiskIsEnospcAndRoomThatIsMadeIsRoom) {
 }
 
 TEST_F(Faults, AFullDiskDuringACrashIsStillEnospc) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   start({.passthrough = false});
   share_->set_trap(Trap::die, Moment::executed, kWrite);
   EXPECT_EQ(fill("big", std::size_t{2} << 20U), ENOSPC);

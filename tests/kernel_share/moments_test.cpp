@@ -219,14 +219,14 @@ class Moments : public testing::Test {
  protected:
   void SetUp() override { BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts()); }
 
-  void start(bool passthrough, bool resend = true) {
+  void start(bool passthrough) {
     ASSERT_EQ(::mkdir((temporary_ / "backing").c_str(), 0777), 0);
     std::vector<Place> places;
     for (const char* name : {"a", "b"}) {
       places.push_back({.spec = {.id = MountId(std::string("moments/") + name), .backing_directory = backing(), .rights = kAll},
                         .path = temporary_ / name});
     }
-    share_ = std::make_unique<KeptShare>(places, Share::Options{.passthrough = passthrough, .resend = resend});
+    share_ = std::make_unique<KeptShare>(places, Share::Options{.passthrough = passthrough});
     ASSERT_EQ(share_->first(), "mounted");
   }
   std::string backing() const { return temporary_ / "backing"; }
@@ -284,6 +284,7 @@ class Moments : public testing::Test {
 };
 
 TEST_F(Moments, EachOperationIsDoneOnceThoughTheDaemonDiesInTheMiddleOfIt) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   start(true);
   for (const Operation& operation : operations()) {
     for (const Moment moment : operation.moments) run(operation, moment);
@@ -291,6 +292,7 @@ TEST_F(Moments, EachOperationIsDoneOnceThoughTheDaemonDiesInTheMiddleOfIt) {
 }
 
 TEST_F(Moments, EachOperationIsDoneOnceWithoutPassthroughToo) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   start(false);
   for (const auto* all : {&operations(), &writes()}) {
     for (const Operation& operation : *all) {

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <array>
 #include <csignal>
@@ -164,6 +165,13 @@ std::string why_no_ring() {
     return {};
   }();
   return reason;
+}
+
+std::string why_no_resend() {
+  struct utsname kernel{};
+  int major = 0, minor = 0;
+  const bool known = uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2;
+  return known && std::pair(major, minor) >= std::pair(6, 9) ? "" : "a kernel that sends requests again (6.9): else they fail";
 }
 
 ServedShare::ServedShare(const std::vector<Place>& places, Share::Options options) {
