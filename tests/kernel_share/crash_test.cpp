@@ -54,6 +54,7 @@ INSTANTIATE_TEST_SUITE_P(Share, Crash, testing::Bool(),
 
 // BERTH_STRESS_KILLS=100 for the long form. The longest pause is printed, not held: it is a matter of the machine's load.
 TEST_P(Crash, AVerifiedWorkloadOnTwoMountsSeesNoErrorThroughManyKills) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   const char* wanted = std::getenv("BERTH_STRESS_KILLS");
   const int kills = wanted == nullptr ? 5 : std::atoi(wanted);
   Workload workload({at_, other_}, 4);
@@ -111,6 +112,7 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
 }
 
 TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   const std::string path = at_ + "/l";
   const UniqueFd held(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
@@ -134,6 +136,7 @@ TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
 // Dropping a name waits in the kernel for whatever has locked its directory, and can't be killed there. What has locked it here
 // is a request that only the next daemon answers.
 TEST_P(Crash, ADaemonKilledWhileItDropsANameFromABusyDirectoryIsSucceeded) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   constexpr std::uint32_t kCreate = 35;  // FUSE_CREATE
   ASSERT_EQ(shell("mkdir " + at_ + "/busy && touch " + at_ + "/busy/known && stat " + at_ + "/busy/known"), 0);
   keeper_->set_trap(KeptShare::Trap::stop, Moment::received, kCreate);

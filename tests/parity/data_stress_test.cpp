@@ -90,6 +90,7 @@ INSTANTIATE_TEST_SUITE_P(Share, Data, testing::Bool(),
                          [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
 
 TEST_P(Data, IsWhatWasWrittenThroughTwoMountsAndManyKillsOfTheDaemon) {
+  BERTH_NEEDS(fuse::test::why_no_resend().empty(), fuse::test::why_no_resend());
   BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
   const TemporaryDirectory temporary;
   ASSERT_EQ(::mkdir((temporary / "backing").c_str(), 0777), 0);

@@ -78,6 +78,7 @@ INSTANTIATE_TEST_SUITE_P(Share, ParityThroughKills, testing::Bool(),
                          [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
 
 TEST_P(ParityThroughKills, RandomOperationsOnTwoMountsAreThoseOfANativeDirectory) {
+  BERTH_NEEDS(fuse::test::why_no_resend().empty(), fuse::test::why_no_resend());
   const std::uint64_t first = setting("BERTH_PARITY_SEED", 1);
   const std::uint64_t seeds = setting("BERTH_PARITY_SEEDS", 2);
   const std::size_t count = setting("BERTH_PARITY_STEPS", 300);
