@@ -5,6 +5,7 @@
 
 namespace berth::posix {
 
-bool is_known_difference(std::string_view stage, std::string_view scenario, std::string_view check);
+// `passthrough`: whether kernel (6.9) and libfuse (3.17) have it.
+bool is_known_difference(std::string_view stage, std::string_view scenario, std::string_view check, bool passthrough);
 
 }  // namespace berth::posix
