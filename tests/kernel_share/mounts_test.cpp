@@ -230,8 +230,8 @@ TEST_F(TwoMounts, ANameThatIsRemovedWhileItsListIsBeingTakenInDoesNotStay) {
   EXPECT_EQ(unlink((a_ + "/d/removed").c_str()), 0);
   page.give();
   reader.join();
-  // A directory that is reached by its name is looked up anew, and all below it: one that is open is not. The name goes as soon as
-  // the directory is free.
+  // A directory that is reached by its name is looked up anew, and all below it: one that is open is not. The name goes as soon
+  // as the directory is free.
   struct stat attributes{};
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (fstatat(directory.get(), "removed", &attributes, 0) == 0 && std::chrono::steady_clock::now() < deadline) sched_yield();

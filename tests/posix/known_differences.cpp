@@ -57,8 +57,7 @@ bool is_known_difference(std::string_view stage, std::string_view scenario, std:
     return known.empty() || known == stage;
   };
   return std::ranges::any_of(differences(), [&](const Difference& d) {
-    return concerns(d.stage) && (d.scenario.empty() || d.scenario == scenario) &&
-           check.find(d.check) != std::string_view::npos;
+    return concerns(d.stage) && (d.scenario.empty() || d.scenario == scenario) && check.find(d.check) != std::string_view::npos;
   });
 }
 
