@@ -138,7 +138,7 @@ step "5. The AWS CLI inside a task is the task's role; a task of another role ca
 identity=$(run "$writer" FARGATE "$subnet_a" task-identity.sh)
 outcome "$identity"
 expect 0 "$(exit_code "$identity")" "get-caller-identity in the task"
-output "$identity" | grep -q ':assumed-role/writer/' || die "the task is not its role"
+[[ $(output "$identity") == *:assumed-role/writer/* ]] || die "the task is not its role"
 reader=$(define stateless-service-reader reader)
 thief=$(run "$reader" FARGATE "$subnet_b" task-thief.sh)
 outcome "$thief"
@@ -147,7 +147,7 @@ expect 0 "$(exit_code "$thief")" "the refusal of another task's credentials"
 step "6. Without ClientWrite the share is read-only; without ClientMount the task does not start"
 read_only=$(run "$reader" EC2 "$subnet_b" task-read-only.sh)
 outcome "$read_only"
-output "$read_only" | grep -qi 'read-only file system' || die "the reader's write was not answered with EROFS"
+[[ $(output "$read_only") == *'Read-only file system'* ]] || die "the reader's write was not answered with EROFS"
 outsider=$(run "$(define stateless-service-outsider outsider)" EC2 "$subnet_a" task-read-only.sh)
 outcome "$outsider"
 expect TaskFailedToStart "$(text ecs describe-tasks --cluster demo --tasks "$outsider" --query 'tasks[0].stopCode')" "the outsider's task"
