@@ -27,9 +27,11 @@ class FakeCache final : public KernelCache {
     return epochs_;
   }
   bool drops_all_names() const override { return epochs_; }
+  bool slow() override { return is_slow; }
   void access_changed() override { said.emplace_back("access"); }
 
   std::vector<std::string> said;
+  bool is_slow = false;
 
  private:
   const bool epochs_;
@@ -137,6 +139,15 @@ TEST_F(TwoMounts, NamesOfAListThatIsBeingTakenInAreDroppedOneByOne) {
   coherence_.taken_in(*directory_, kB, b_->names());
   coherence_.name_changed(*directory_, "n1", kA);
   EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names"));
+}
+
+TEST_F(TwoMounts, AKernelWhoseRequestsMayBeHeldBackDropsAllNamesAndThoseOfAListAgainAfterwards) {
+  b_->is_slow = true;
+  const auto begun = b_->names().now();
+  coherence_.taking_in(*directory_, kB);
+  coherence_.name_changed(*directory_, "n", kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "all names"));
+  EXPECT_TRUE(b_->names().again_since(begun));
 }
 
 TEST_F(TwoMounts, WhereDroppingNamesHasTakenLongerThanAskingForThemAllAgainAllAreDropped) {
