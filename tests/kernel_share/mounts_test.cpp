@@ -238,6 +238,28 @@ TEST_F(TwoMounts, ANameThatIsRemovedWhileItsListIsBeingTakenInDoesNotStay) {
   EXPECT_NE(fstatat(directory.get(), "removed", &attributes, 0), 0);
 }
 
+TEST_F(TwoMounts, ADirectoryThatIsClosedWhileItsListIsBeingTakenInShowsNothingAfterwards) {
+  const Place open_to_all{.spec = {.id = MountId("task/a"), .backing_directory = backing_, .rights = kAll}, .path = a_};
+  Place point{.spec = {.id = MountId("task/b"), .backing_directory = backing_, .rights = kAll}, .path = b_};
+  point.spec.identity = PosixUser{.uid = 1000, .gid = 1000, .secondary_gids = {}};
+  share_.reset();
+  share_ = std::make_unique<ServedShare>(std::vector{open_to_all, point},
+                                         Share::Options{.cache_timeout = std::chrono::hours(1), .watch = false});
+  ASSERT_EQ(share_->error(), "");
+  ASSERT_EQ(shell("mkdir " + a_ + "/d && touch " + a_ + "/d/hidden"), 0);
+  const AwaitedPage page;
+  BERTH_NEEDS(page.works(), "userfaultfd");
+  const UniqueFd directory(open((b_ + "/d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::jthread reader([&] { EXPECT_GT(syscall(SYS_getdents64, directory.get(), page.at(), AwaitedPage::kSize), 0); });
+  page.await_touch();
+  EXPECT_EQ(chmod((a_ + "/d").c_str(), 0700), 0);
+  page.give();
+  reader.join();
+  EXPECT_EQ(syscall(SYS_getdents64, directory.get(), page.at(), AwaitedPage::kSize), 0);  // that was all
+  struct stat attributes{};
+  EXPECT_EQ(errno_of(fstatat(directory.get(), "hidden", &attributes, 0)), EACCES);
+}
+
 TEST_F(TwoMounts, AListThatNobodyHasChangedIsNotReadAgain) {
   serve({.cache_timeout = std::chrono::hours(1), .watch = false});  // else the change below would be heard of
   ASSERT_EQ(shell("mkdir " + a_ + "/d && cd " + a_ + "/d && touch $(seq 100)"), 0);
