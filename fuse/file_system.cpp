@@ -479,7 +479,7 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   Node* from_node = inodes_.node(parent);
   Node* to_node = inodes_.node(new_parent);
   if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
-  will_know(*from_node, name);
+  if ((flags & RENAME_EXCHANGE) != 0) will_know(*from_node, name);
   will_know(*to_node, new_name);
   UniqueFd victim;
   const bool by_a_dead_daemon = intent.done();

@@ -36,8 +36,8 @@ class NameEpochs {
 
   // The kernel is told of one name.
   void told() { told_.fetch_add(1, std::memory_order_relaxed); }
-  // One is to be dropped. True where all should be: dropping a name holds up whoever changes it about as long as a few lookups
-  // take, and as many lookups as the kernel would have to make again at most have been spent on that.
+  // One is to be dropped. True where all should be: dropping a name holds up whoever changes it for about as long as a few
+  // lookups take, and so has come to as much by now as all the lookups that the kernel might have to make again.
   bool dropped_enough() {
     const std::uint32_t dropped = dropped_.fetch_add(1, std::memory_order_relaxed) + 1;
     return dropped >= kDroppedLeast && dropped >= told_.load(std::memory_order_relaxed) / kLookups;

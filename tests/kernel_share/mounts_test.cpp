@@ -8,14 +8,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <set>
 #include <string>
 #include <thread>
@@ -116,13 +114,9 @@ std::set<std::string> names_in(const std::string& path) {
 
 // Whether the kernel keeps lists, which the share allows it where it can tell when they are old.
 bool lists_are_kept(const std::string& backing) {
-  struct utsname kernel{};
-  unsigned major = 0;
-  unsigned minor = 0;
   struct statx known{};
   struct statfs kind{};
-  return uname(&kernel) == 0 && sscanf(kernel.release, "%u.%u", &major, &minor) == 2 &&
-         (major > 6 || (major == 6 && minor >= 16)) && statfs(backing.c_str(), &kind) == 0 &&
+  return kernel_is_at_least(6, 16) && statfs(backing.c_str(), &kind) == 0 &&
          (kind.f_type == 0xEF53 || kind.f_type == 0x01021994) && statx(AT_FDCWD, backing.c_str(), 0, STATX_BTIME, &known) == 0 &&
          (known.stx_mask & STATX_BTIME) != 0;
 }

@@ -167,11 +167,13 @@ std::string why_no_ring() {
   return reason;
 }
 
-std::string why_no_resend() {
+std::string why_no_resend() { return kernel_is_at_least(6, 9) ? "" : "a kernel that sends requests again (6.9): else they fail"; }
+
+bool kernel_is_at_least(int major, int minor) {
   struct utsname kernel{};
-  int major = 0, minor = 0;
-  const bool known = uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2;
-  return known && std::pair(major, minor) >= std::pair(6, 9) ? "" : "a kernel that sends requests again (6.9): else they fail";
+  int its_major = 0, its_minor = 0;
+  const bool known = uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &its_major, &its_minor) == 2;
+  return known && std::pair(its_major, its_minor) >= std::pair(major, minor);
 }
 
 ServedShare::ServedShare(const std::vector<Place>& places, Share::Options options) {
