@@ -43,11 +43,7 @@ constexpr std::size_t kEntryNameOffset = 19;
 Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags) {
   std::array<char, 16> name{};
   *fmt::format_to_n(name.begin(), name.size() - 1, "{}", path_fd).out = '\0';
-  const Identity identity = (flags & O_TRUNC) != 0 ? changing_identity(caller, path_fd) : grant_.identity_of(caller);
-  return run_as(identity, caller.pid, [&]() -> Answer<UniqueFd> {
-    if ((flags & kOpenForExecution) != 0 && syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
-      return refuse_last();
-    }
+  const auto open_it = [&]() -> Answer<UniqueFd> {
     UniqueFd file(openat(descriptors_.get(), name.data(), backing_flags(flags)));
     // Only the owner may ask not to touch the access time; the kernel has checked it for its own caller.
     if (!file && errno == EPERM && (flags & O_NOATIME) != 0) {
@@ -55,7 +51,16 @@ Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags
     }
     if (!file) return refuse_last();
     return file;
+  };
+  const Identity identity = (flags & O_TRUNC) != 0 ? changing_identity(caller, path_fd) : grant_.identity_of(caller);
+  if ((flags & kOpenForExecution) == 0) return run_as(identity, caller.pid, open_it);
+  const auto may_execute = run_as(identity, caller.pid, [&]() -> Answer<> {
+    if (syscall(SYS_faccessat2, path_fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) return refuse_last();
+    return {};
   });
+  if (!may_execute) return refuse(may_execute.error());
+  // As the daemon: execve(2) reads for its caller, who need not be allowed to (an NFS server grants the same, RFC 1813, 4.4).
+  return open_it();
 }
 
 Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent& intent) {

@@ -201,6 +201,26 @@ TEST_F(RightsOfMounts, SupplementaryGroupsOfTheCallerCount) {
   EXPECT_EQ(output_of("stat -c %a " + team + "/b"), "2644");
 }
 
+TEST_F(RightsOfMounts, AProgramThatMayBeExecutedNeedNotBeReadable) {
+  ASSERT_EQ(shell("cd " + backing_ + " && cp /bin/true all && cp /bin/true team && cp /bin/true some && chmod 711 all && "
+                  "chgrp 2000 team && chmod 710 team && chmod 744 some"), 0);
+  serve({place("plain", {.rights = kAll}), place("bob", {.identity = PosixUser{1002, 1002, {}}, .rights = kAll}),
+         place("bob-in-team", {.identity = PosixUser{1002, 1002, {2000}}, .rights = kAll})});
+  constexpr int kCannotBeExecuted = 126;
+  const auto run = [&](const std::string& program, const As& as) { return shell(temporary_ / program, as); };
+  EXPECT_EQ(run("plain/all", kBob), 0);
+  EXPECT_EQ(run("plain/team", kBob), kCannotBeExecuted);
+  EXPECT_EQ(run("plain/team", kBobInTeam), 0);
+  EXPECT_EQ(run("plain/some", kBob), kCannotBeExecuted);
+  EXPECT_EQ(run("bob/all", {}), 0);
+  EXPECT_EQ(run("bob/team", {}), kCannotBeExecuted);
+  EXPECT_EQ(run("bob-in-team/team", {}), 0);
+  EXPECT_EQ(run("bob/some", {}), kCannotBeExecuted);
+  for (const char* path : {"plain/all", "bob/all"}) {
+    EXPECT_EQ(in_child(kBob, [&] { return errno_of(open((temporary_ / path).c_str(), O_RDONLY)); }), EACCES) << path;
+  }
+}
+
 TEST_F(RightsOfMounts, TheCallersUmaskIsApplied) {
   serve({place("data", {.rights = kAll})});
   const std::string at = temporary_ / "data";
