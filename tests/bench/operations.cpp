@@ -2,7 +2,7 @@
 // is a directory of its own.
 //
 //   names DIRECTORY BACKING COUNT JOBS [OTHER]   operations on names, COUNT files in each job's directory
-//   appends DIRECTORY COUNT JOBS                 slices of COUNT appending writes of 100 bytes, then of 4 KiB
+//   appends DIRECTORY COUNT JOBS                 slices of COUNT, or a multiple, appending writes of 100 bytes, then of 4 KiB
 //   locks DIRECTORY COUNT JOBS                   slices of COUNT locks taken and let go, by flock and by fcntl
 //   tree DIRECTORY COUNT                         makes COUNT empty files, a thousand in a directory; prints nothing
 //   pause DIRECTORY                              operations until standard input ends: how many, and how long the longest took
@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "names.hpp"
 #include "slices.hpp"
@@ -39,15 +40,22 @@ void appends(const std::string& directory, int count, unsigned jobs) {
   const std::array<std::pair<const char*, std::size_t>, 2> kinds{{{"append 100 B", 100}, {"append 4 KiB", 4096}}};
   for (const auto& [name, size] : kinds) {
     for (unsigned job = 0; job < jobs; ++job) make_file(path(job), 0);
+    std::vector<int> files;  // open before the clock runs
+    for (unsigned job = 0; job < jobs; ++job) {
+      files.push_back(open(path(job).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+      check(files.back() >= 0, "open");
+    }
     const std::string content(size, 'x');
-    const auto append = [&](unsigned job) {
-      const int fd = open(path(job).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-      check(fd >= 0, "open");
-      for (int i = 0; i < count; ++i) check(write(fd, content.data(), size) == static_cast<ssize_t>(size), "write");
-      return static_cast<std::uint64_t>(count);
-    };
-    print(name, best_rate(all, append));
-    for (unsigned job = 0; job < jobs; ++job) check(unlink(path(job).c_str()) == 0, "unlink");
+    print(name, best_rate(all, [&](unsigned job) {
+            const auto until = Clock::now() + kLongEnough;
+            std::uint64_t done = 0;
+            do {
+              for (int i = 0; i < count; ++i) check(write(files[job], content.data(), size) == static_cast<ssize_t>(size), "write");
+              done += static_cast<std::uint64_t>(count);
+            } while (Clock::now() < until);
+            return done;
+          }));
+    for (unsigned job = 0; job < jobs; ++job) check(close(files[job]) == 0 && unlink(path(job).c_str()) == 0, "unlink");
   }
 }
 
