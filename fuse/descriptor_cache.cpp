@@ -5,8 +5,10 @@
 
 namespace berth::fuse {
 
-DescriptorCache::DescriptorCache(std::size_t capacity)
-    : parts_used_(std::clamp<std::size_t>(capacity / kPartOfMany, 1, kPartsMax)), capacity_(capacity / parts_used_) {}
+DescriptorCache::DescriptorCache(std::size_t capacity, int scarce_from)
+    : parts_used_(std::clamp<std::size_t>(capacity / kPartOfMany, 1, kPartsMax)),
+      capacity_(capacity / parts_used_),
+      scarce_from_(scarce_from) {}
 
 Descriptor DescriptorCache::find(MountNumber mount, Ino ino) {
   const Key key{mount, ino};
@@ -19,6 +21,7 @@ Descriptor DescriptorCache::find(MountNumber mount, Ino ino) {
 }
 
 void DescriptorCache::put(MountNumber mount, Ino ino, Descriptor descriptor) {
+  opened(descriptor->get());
   Descriptor closes_unlocked;  // close(2) of the last reference may do disk work
   const Key key{mount, ino};
   Part& of = part(key);
@@ -46,6 +49,20 @@ Descriptor DescriptorCache::drop(MountNumber mount, Ino ino) {
   of.order.erase(found->second);
   of.index.erase(found);
   return dropped;
+}
+
+// Several for the one that was opened: what is opened next is given their numbers, which don't show that descriptors are scarce.
+void DescriptorCache::shrink() {
+  std::array<Descriptor, 16> close_unlocked;
+  auto at = close_unlocked.begin();
+  for (std::size_t tried = 0; tried < close_unlocked.size() * parts_used_ && at != close_unlocked.end(); ++tried) {
+    Part& of = parts_[next_to_shrink_.fetch_add(1, std::memory_order_relaxed) % parts_used_];
+    const std::scoped_lock lock(of.mutex);
+    if (of.order.empty()) continue;
+    *at++ = std::move(of.order.back().second);
+    of.index.erase(of.order.back().first);
+    of.order.pop_back();
+  }
 }
 
 void DescriptorCache::drop_mount(MountNumber mount) {

@@ -1,10 +1,13 @@
 // DescriptorCache: the O_PATH descriptors used last, over all mounts, so that a million known files need no million of them.
 //
 // A large one is in parts, each with its own order and lock: every request looks here. Thread-safe. A descriptor taken from it
-// stays open as long as the caller holds it, dropped from the cache or not.
+// stays open as long as the caller holds it, dropped from the cache or not. Where the process has few left, open files come first:
+// the cache shrinks for them.
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -23,13 +26,19 @@ using Descriptor = std::shared_ptr<const UniqueFd>;
 
 class DescriptorCache {
  public:
-  explicit DescriptorCache(std::size_t capacity);
+  // Descriptors are scarce once their numbers, of which the lowest free one is always taken, have come to `scarce_from`.
+  explicit DescriptorCache(std::size_t capacity, int scarce_from = INT_MAX);
 
   Descriptor find(MountNumber mount, Ino ino);
   void put(MountNumber mount, Ino ino, Descriptor descriptor);
   // What was dropped, if any: closing it may do disk work.
   Descriptor drop(MountNumber mount, Ino ino);
   void drop_mount(MountNumber mount);
+  // Of whatever was opened: where its number shows that descriptors are scarce, some cached ones are
+  // given up, so that the next to be opened has one.
+  void opened(int fd) {
+    if (fd >= scarce_from_) shrink();
+  }
 
  private:
   struct Key {
@@ -52,10 +61,14 @@ class DescriptorCache {
   static constexpr std::size_t kPartsMax = 16;
   static constexpr std::size_t kPartOfMany = 64;  // descriptors: parts of fewer would drop what was used a moment ago
 
+  void shrink();
+
   Part& part(const Key& key) { return parts_[(KeyHash{}(key) >> 32U) % parts_used_]; }
 
   const std::size_t parts_used_;
   const std::size_t capacity_;  // of each
+  const int scarce_from_;
+  std::atomic<std::size_t> next_to_shrink_ = 0;
   std::array<Part, kPartsMax> parts_;
 };
 

@@ -93,6 +93,7 @@ Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags) {
 }
 
 Answer<Handle> FileSystem::add_file(UniqueFd file, Ino ino, int flags, const struct stat& attributes) {
+  inodes_.opened(file.get());
   auto handle = opens_.add(OpenKind::file, std::move(file), ino, writes(flags), attributes);
   if (handle) note_open(ino, flags, attributes);
   return handle;
@@ -280,6 +281,7 @@ Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino, Intent&
   if (!directory) return refuse(directory.error());
   struct stat attributes{};
   if (fstat(directory->get(), &attributes) != 0) return refuse_last();
+  inodes_.opened(directory->get());
   const auto handle = opens_.add(OpenKind::directory, std::move(*directory), ino, false, attributes);
   if (handle) listings_.opened(ino);
   return handle;

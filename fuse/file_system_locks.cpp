@@ -31,6 +31,7 @@ Answer<Handle> FileSystem::lock_handle(Ino ino, std::uint64_t owner, Handle of_f
   if (const Handle known = opens_.lock_handle(ino, owner); known != 0) return known;
   auto file = open_for_locks(ino);
   if (!file) return refuse(file.error());
+  inodes_.opened(file->get());
   return opens_.add_lock_owner(std::move(*file), ino, owner, of_file);
 }
 

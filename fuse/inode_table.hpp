@@ -78,6 +78,8 @@ class InodeTable {
   InodeRecord* record(Ino ino) const;
   // The nodeid of the inode with these attributes, if the kernel knows it; 0 else.
   Ino find(const struct stat& attributes) const;
+  // A file was opened: DescriptorCache::opened.
+  void opened(int fd) { cache_.opened(fd); }
   // Keeps `fd` with the record: the last name of the inode goes away, and its handle with it.
   void pin(Ino ino, UniqueFd fd);
 

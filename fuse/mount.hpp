@@ -39,10 +39,11 @@ namespace berth::fuse {
 
 // What all mounts of a share have in common.
 struct Common {
-  Common(Survival& s, std::size_t descriptors, const Share::Options& options)
+  // Of the daemon's descriptors, so many may be cached, and from this number on they are scarce.
+  Common(Survival& s, std::size_t cached_descriptors, int scarce_from, const Share::Options& options)
       : survival(s),
         journal(s, options.fault),
-        cache(descriptors),
+        cache(cached_descriptors, scarce_from),
         gates(options.clock != nullptr ? *options.clock : steady_clock),
         cache_timeout(options.cache_timeout.count()),
         watched_cache_timeout(options.watched_cache_timeout.count()) {}

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <map>
 #include <mutex>
 #include <set>
@@ -22,12 +23,14 @@
 namespace berth::fuse {
 namespace {
 
-// As many descriptors as pay, but never so many that open files find none left.
-std::size_t cached_descriptors() {
+rlim_t descriptor_limit() {
   struct rlimit limit{};
-  const bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0;
-  return std::clamp<std::size_t>(known ? limit.rlim_cur / 4 : 0, 64, 4096);
+  return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
+
+// As many descriptors as pay. Open files come first (DescriptorCache::opened): from seven eighths of the limit on there are fewer.
+std::size_t cached_descriptors(rlim_t limit) { return std::clamp<std::size_t>(limit / 4, 64, 4096); }
+int scarce_from(rlim_t limit) { return static_cast<int>(std::min<rlim_t>(limit - limit / 8, INT_MAX)); }
 
 // `share/<number>` is a mount's header; its tables have longer names.
 std::optional<MountNumber> number_of_region(std::string_view name) {
@@ -46,7 +49,7 @@ class RunningShare final : public Share {
       : passthrough_(options.passthrough),
         resend_(options.resend),
         watch_(options.watch),
-        common_(survival, cached_descriptors(), options),
+        common_(survival, cached_descriptors(descriptor_limit()), scarce_from(descriptor_limit()), options),
         reactor_(common_, options.linger, [this](MountNumber number) { end(number, "unmounted"); }) {}
 
   ~RunningShare() override {

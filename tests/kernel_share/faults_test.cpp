@@ -209,6 +209,38 @@ TEST_F(Faults, ADaemonWithoutDescriptorsSaysSoAndWorksOnWhenThereAreSome) {
   EXPECT_EQ(read_back("f"), 0);
 }
 
+// A limit of this process while it lives, and of the daemons that are started meanwhile.
+class LoweredLimit {
+ public:
+  explicit LoweredLimit(rlim_t descriptors) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const struct rlimit lowered{descriptors, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &lowered);
+  }
+  LoweredLimit(const LoweredLimit&) = delete;
+  LoweredLimit& operator=(const LoweredLimit&) = delete;
+  ~LoweredLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  struct rlimit before_{};
+};
+
+TEST_F(Faults, OpenFilesAreNotRefusedForDescriptorsThatAreOnlyKeptToSaveTime) {
+  constexpr rlim_t kLimit = 1024;
+  constexpr int kOwn = 96;  // what a daemon has open without any file
+  {
+    const LoweredLimit lowered(kLimit);
+    start({.passthrough = false});
+  }
+  for (int i = 0; i < 400; ++i) ASSERT_EQ(make(fmt::format("d{}", i)), 0);
+  std::vector<UniqueFd> open_files;
+  const int wanted = static_cast<int>(kLimit) - kOwn;
+  while (static_cast<int>(open_files.size()) < wanted) {
+    open_files.emplace_back(open((at_ + "/d" + std::to_string(open_files.size() % 400)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(open_files.back()) << "after " << open_files.size() - 1 << ": " << strerror(errno);
+  }
+}
+
 TEST_F(Faults, ADaemonWithoutMemoryForMoreInodesSaysSoAndKeepsThoseItHas) {
   start({.passthrough = false});
   ASSERT_EQ(fill("known", 4096), 0);
