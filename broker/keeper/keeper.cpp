@@ -301,7 +301,8 @@ std::optional<Milliseconds> Keeper::judge_death(int signal) {
   constexpr std::chrono::seconds kWhile{1};
   if (table_->served.exchange(false) && std::chrono::steady_clock::now() - started_at_ > kWhile)
     policy_ = RestartPolicy{options_.restarts};
-  const auto delay = policy_.died(std::chrono::steady_clock::now());
+  using Death = RestartPolicy::Death;
+  const auto delay = policy_.died(std::chrono::steady_clock::now(), signal == SIGKILL ? Death::killed : Death::by_itself);
   if (delay) {
     log::warning("daemon died; starting it again",
                  {{"signal", signal}, {"restarts", table_->restarts.load() + 1}, {"delay_ms", delay->count()}});

@@ -1,4 +1,6 @@
 // RestartPolicy: when a daemon that died is started again: at once the first times, then ever later, and at last not at all.
+// One that was killed from outside (an administrator, the OOM killer) has done nothing wrong: it is never given up, for its mounts
+// and all that runs on them would be lost, and it waits only so long that a storm of kills leaves the machine some time.
 #pragma once
 
 #include <chrono>
@@ -20,13 +22,19 @@ class RestartPolicy {
     std::chrono::milliseconds delay_max{2'000};
   };
 
+  enum class Death { by_itself, killed };
+
   explicit RestartPolicy(Limits limits) : limits_(limits) {}
   // How long to wait before the next start; nullopt: give up.
-  std::optional<std::chrono::milliseconds> died(TimePoint now);
+  std::optional<std::chrono::milliseconds> died(TimePoint now, Death death = Death::by_itself);
 
  private:
+  using Times = std::deque<TimePoint>;  // of deaths within the window
+  std::size_t note(Times& times, TimePoint now) const;
+
   Limits limits_;
-  std::deque<TimePoint> deaths_;  // within the window
+  Times deaths_;
+  Times kills_;
 };
 
 }  // namespace berth::keeper

@@ -113,6 +113,15 @@ TEST(RestartPolicy, StartsAtOnceThenWaitsLongerThenGivesUp) {
   EXPECT_EQ(policy.died(start), std::nullopt);
 }
 
+TEST(RestartPolicy, NeverGivesUpADaemonThatIsKilled) {
+  RestartPolicy policy{{.deaths_max = 8, .window = 10s, .at_once = 3, .delay = 50ms, .delay_max = 150ms}};
+  RestartPolicy::TimePoint now{};
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(policy.died(now, RestartPolicy::Death::killed), 0ms);
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(policy.died(now, RestartPolicy::Death::killed), 50ms);
+  EXPECT_EQ(policy.died(now), 0ms);  // nor do kills count for those that it dies by itself
+  EXPECT_EQ(policy.died(now += 11s, RestartPolicy::Death::killed), 0ms);
+}
+
 TEST(RestartPolicy, ForgetsDeathsOlderThanTheWindow) {
   RestartPolicy policy{{.deaths_max = 3, .window = 10s, .at_once = 1, .delay = 50ms}};
   RestartPolicy::TimePoint now{};
