@@ -1,6 +1,7 @@
 import itertools
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -51,6 +52,15 @@ def own_berth(machine):
 @pytest.fixture
 def cluster(berth):
     return Cluster(berth, f"test-{next(names)}")
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """For a mount, which goes at the end."""
+    place = tmp_path / "mount"
+    place.mkdir()
+    yield place
+    subprocess.run(["umount", "-l", str(place)], capture_output=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ nothing wrong with their files. `./dev databases SECONDS` does it for longer."""
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 
@@ -45,16 +44,6 @@ def linux_version():
     return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
 
 
-@pytest.fixture
-def directory(tmp_path):
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)  # pytest's own are closed to the databases' users
-    place = tmp_path / "mount"
-    place.mkdir()
-    yield place
-    subprocess.run(["umount", "-l", str(place)], capture_output=True)
-
-
 @pytest.mark.parametrize("kind", [PostgreSql, MariaDb])
 def test_a_database_loses_nothing_while_the_daemon_is_killed_over_and_over(own_berth, directory, tmp_path, kind):
     if linux_version() < (6, 9):
@@ -63,6 +52,8 @@ def test_a_database_loses_nothing_while_the_daemon_is_killed_over_and_over(own_b
         missing(f"needs {', '.join(absent)}: ./dev databases installs them")
     file_system = Cluster(own_berth, "databases").file_system()
     own_berth.command("fs", "mount", file_system["FileSystemId"], str(directory))
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)  # pytest's own are closed to the databases' users
     database = kind(directory, tmp_path)
     try:
         database.create()

@@ -19,14 +19,6 @@ def mount_table():
         return [line for line in table if " fuse.berth " in line]
 
 
-@pytest.fixture
-def directory(tmp_path):
-    place = tmp_path / "mount"
-    place.mkdir()
-    yield place
-    subprocess.run(["umount", "-l", str(place)], capture_output=True)
-
-
 def fs(cluster, *words, check=True):
     return cluster.berth.command("fs", *words, check=check)
 

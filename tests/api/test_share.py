@@ -313,16 +313,15 @@ def test_a_task_that_writes_does_not_notice_that_the_daemon_is_killed(own_berth)
     assert ended["containers"][0]["exitCode"] == 0
 
 
-def test_a_daemon_that_is_killed_over_and_over_is_not_given_up(own_berth, tmp_path):
+def test_a_daemon_that_is_killed_over_and_over_is_not_given_up(own_berth, directory):
     file_system = Cluster(own_berth, "storm").file_system()
-    own_berth.command("fs", "mount", file_system["FileSystemId"], str(tmp_path))
-    with open(tmp_path / "journal", "w") as journal:
+    own_berth.command("fs", "mount", file_system["FileSystemId"], str(directory))
+    with open(directory / "journal", "w") as journal:
         for kill in range(1, 16):
             os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
             print(kill, file=journal, flush=True)
-            assert (tmp_path / "journal").read_text().split()[-1] == str(kill)
+            assert (directory / "journal").read_text().split()[-1] == str(kill)
     assert own_berth.status()["restarts"] == 15
-    own_berth.command("fs", "unmount", str(tmp_path))
 
 
 def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task_nor_a_mount(own_berth):
