@@ -41,6 +41,15 @@ constexpr const char* kNoSession =
     "Berth with `./dev build`, which patches it)";
 #endif
 
+// A descriptor that a dead daemon kept: let go before its owner closes it, where that still has it.
+struct ForgottenUnlessTaken {
+  Survival& survival;
+  const UniqueFd& descriptor;
+  ~ForgottenUnlessTaken() {
+    if (descriptor) survival.forget(descriptor.get());
+  }
+};
+
 // What abandon() leaves in the place of a mount's device.
 bool is_null_device(int fd) {
   constexpr unsigned kMemory = 1;  // Documentation/admin-guide/devices.txt
@@ -168,7 +177,7 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
     if (!ring) return fail(ring.error());
     mount->ring_ = std::move(*ring);
   }
-  if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
+  if (auto started = mount->start_session(device); !started) return fail(started.error());
   header.magic = MountHeader::kMagic;
   mount->abandoned_ = false;
   return mount;
@@ -186,9 +195,10 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   mount->build(identity);
   mount->abandoned_ = true;  // unless all of the following goes well
   mount->adopt_place();
-  // The number is another's where the dead daemon had not come to keep it, or kept it no more.
+  // The number is another's where the dead daemon had not come to keep it, or kept it no more. It stays kept meanwhile: this daemon
+  // may die as well.
   UniqueFd device(header.device != 0 && common.survival.survived(header.device - 1) ? header.device - 1 : -1);
-  if (device) common.survival.forget(device.get());  // start_session keeps it again
+  const ForgottenUnlessTaken forgotten_unless_taken{common.survival, device};
   if (header.magic != MountHeader::kMagic) return fail(Code::not_found, "the mount was not whole");
   // Of one that ends, too: what they hold is kept, and let go with them.
   if (auto adopted = mount->opens_->adopt(regions); !adopted) return fail(adopted.error());
@@ -197,7 +207,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   if (!device) return fail(Code::not_found, "the mount was not whole");
   if (is_null_device(device.get())) return fail(Code::not_found, "the mount was ending");
   mount->files_->resume();
-  if (auto started = mount->start_session(std::move(device)); !started) return fail(started.error());
+  if (auto started = mount->start_session(device); !started) return fail(started.error());
   mount->recount_opens();
   mount->replay();
   mount->forget_names();
@@ -205,7 +215,7 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   return mount;
 }
 
-Result<> Mount::start_session(UniqueFd device) {
+Result<> Mount::start_session(UniqueFd& device) {
   session_ = new_session(*this);
   if (session_ == nullptr) return fail(Code::resource_exhausted, kNoSession);
   const int fd = device.get();

@@ -165,7 +165,7 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   void carry_out(std::span<std::byte> request, JournalRecord& record);
   bool answered_by_rights(std::span<const std::byte> request);
   bool send_init_reply(std::span<iovec> message);
-  Result<> start_session(UniqueFd device);
+  Result<> start_session(UniqueFd& device);  // which it takes where it succeeds
   void replay();
   void build(const std::optional<PosixUser>& identity);
   void answer_until_told();

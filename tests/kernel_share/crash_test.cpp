@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <array>
 #include <csignal>
@@ -28,6 +29,7 @@ namespace berth::fuse::test {
 namespace {
 
 constexpr Rights kAll{.write = true, .root_access = true};
+constexpr std::uint32_t kMkdir = 9;
 
 class Crash : public testing::TestWithParam<bool> {
  protected:
@@ -109,6 +111,36 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   ASSERT_EQ(fcntl(file.get(), F_SETLK, &whole), 0);
   ASSERT_EQ(flock(other.get(), LOCK_UN), 0);
   EXPECT_EQ(in_child({}, try_locks), 0);
+}
+
+// At every step: what is open, locked, unlinked and waited for stays, and what was under way is done, once.
+TEST_P(Crash, ADaemonThatIsKilledWhileItTakesOverLosesNothing) {
+  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
+  const UniqueFd locked(open((at_ + "/locked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  const UniqueFd nameless(open((at_ + "/nameless").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  ASSERT_EQ(flock(locked.get(), LOCK_EX), 0);
+  ASSERT_EQ(unlink((at_ + "/nameless").c_str()), 0);
+  int step = 0;
+  while (true) {
+    ++step;
+    const std::string name = at_ + "/made" + std::to_string(step);
+    keeper_->set_trap(KeptShare::Trap::stop, Moment::executed, kMkdir);
+    const pid_t maker = fork();
+    if (maker == 0) _exit(mkdir(name.c_str(), 0755) == 0 ? 0 : errno);
+    ASSERT_EQ(keeper_->hear(), "stopped");
+    const bool died = keeper_->kill_two(step);
+    int status = -1;
+    ASSERT_EQ(waitpid(maker, &status, 0), maker);
+    ASSERT_EQ(WEXITSTATUS(status), 0) << "step " << step;
+    const std::string text = std::to_string(step);
+    ASSERT_EQ(pwrite(nameless.get(), text.data(), text.size(), 0), static_cast<ssize_t>(text.size())) << "step " << step;
+    const UniqueFd other(open((other_ + "/locked").c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(flock(other.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) << "step " << step;
+    ASSERT_EQ(rmdir((other_ + "/made" + text).c_str()), 0) << "step " << step;
+    if (!died) break;
+  }
+  std::printf("%d steps\n", step - 1);
+  EXPECT_GT(step, 10);
 }
 
 TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {

@@ -19,7 +19,10 @@
 #include <cstdlib>
 #include <new>
 #include <set>
+#include <stdexcept>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "broker/base/outliving_threads.hpp"
 #include "fuse/layout.hpp"
@@ -37,6 +40,7 @@ struct TrapMemory {
   int control;  // the daemon's
   std::atomic<pid_t> daemon;
   std::atomic<bool> no_memory;
+  std::atomic<int> steps_left;
 };
 TrapMemory* trap_memory = nullptr;
 
@@ -88,6 +92,14 @@ KeptShare::~KeptShare() {
 std::string KeptShare::kill_daemon() {
   send(control_.get(), "kill", 4, 0);
   return hear();
+}
+
+bool KeptShare::kill_two(int step) {
+  trap_memory->steps_left = step;
+  const std::string said = kill_daemon();
+  const bool died = trap_memory->steps_left.exchange(0) == 0;
+  if (said != fmt::format("recovered {}", places_.size())) throw std::runtime_error(fmt::format("step {}: {}", step, said));
+  return died;
 }
 
 void KeptShare::set_trap(Trap trap, Moment moment, std::uint32_t opcode, int error) {
@@ -170,6 +182,7 @@ void KeptShare::serve(berth::test::SharedSurvival& survival, int control) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   trap_memory->daemon = getpid();
   survival.deny(&trap_memory->no_memory);
+  survival.die_after(&trap_memory->steps_left);
   auto share = Share::start(options_, survival);
   const std::string said = share ? start(**share, survival) : share.error().message;
   send(control, said.data(), said.size(), 0);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -33,9 +34,22 @@ class SharedSurvival final : public Survival {
     arena_ = {static_cast<std::byte*>(memory) + sizeof(Shared), bytes};
   }
 
-  void keep(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = true; }
-  void forget(int fd) override { shared_->kept.at(static_cast<std::size_t>(fd)) = false; }
-  bool survived(int fd) const override { return shared_->survived.at(static_cast<std::size_t>(fd)); }
+  void keep(int fd) override {
+    step();
+    shared_->kept.at(static_cast<std::size_t>(fd)) = true;
+    step();
+  }
+  void forget(int fd) override {
+    step();
+    shared_->kept.at(static_cast<std::size_t>(fd)) = false;
+    step();
+  }
+  bool survived(int fd) const override {
+    step();
+    return shared_->survived.at(static_cast<std::size_t>(fd));
+  }
+  // The process dies when it has come to so many of the steps that it makes here; `left` is taken down with each, until 0.
+  void die_after(std::atomic<int>* left) { steps_left_ = left; }
   // While the flag is set no new region is made.
   void deny(const std::atomic<bool>* denied) { denied_ = denied; }
   std::size_t kept_count() const {
@@ -44,6 +58,7 @@ class SharedSurvival final : public Survival {
   bool kept(int fd) const { return shared_->kept.at(static_cast<std::size_t>(fd)); }
 
   Result<std::span<std::byte>> region(std::string_view name, std::size_t size) override {
+    step();
     const std::scoped_lock lock(mutex_);
     Region* spare = nullptr;
     for (Region& region : used()) {
@@ -72,6 +87,7 @@ class SharedSurvival final : public Survival {
   }
 
   void remove_region(std::string_view name) override {
+    step();
     const std::scoped_lock lock(mutex_);
     for (Region& region : used()) {
       if (region.name.data() == name) region.name = {};
@@ -118,9 +134,16 @@ class SharedSurvival final : public Survival {
     unsigned restarts;
   };
 
+  void step() const {
+    if (steps_left_ == nullptr || *steps_left_ == 0 || --*steps_left_ != 0) return;
+    kill(getpid(), SIGKILL);
+    while (true) pause();
+  }
+
   std::span<Region> used() const { return std::span{shared_->regions}.first(shared_->regions_used); }
 
   const std::atomic<bool>* denied_ = nullptr;
+  std::atomic<int>* steps_left_ = nullptr;
   mutable std::mutex mutex_;  // of one process: the next one starts with its own
   Shared* shared_;
   std::span<std::byte> arena_;
