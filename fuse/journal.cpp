@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -11,10 +12,13 @@
 
 #include <fmt/format.h>
 
+#include "fuse/wire.hpp"
+
 namespace berth::fuse {
 namespace {
 
 thread_local JournalRecord* current_record = nullptr;
+thread_local std::span<const std::byte> request_now;
 
 constexpr std::string_view kRegion = "share/journal";
 
@@ -79,6 +83,10 @@ void Journal::end(JournalRecord& record) {
 
 JournalRecord* Journal::current() { return current_record; }
 
+std::span<const std::byte> Journal::current_request() { return request_now; }
+
+void Journal::serving(std::span<const std::byte> request) { request_now = request; }
+
 void Journal::continue_with(JournalRecord* record) { current_record = record; }
 
 std::string Journal::buffer_name(unsigned worker) { return fmt::format("share/worker/{}", worker); }
@@ -94,9 +102,22 @@ void Journal::about_to_read(unsigned worker, MountNumber mount, std::span<std::b
   record.forgotten = 0;
 }
 
-void Journal::recovered() {
+// The size last: before, there is none.
+std::span<std::byte> Journal::put(MountNumber mount, std::span<const std::byte> request, std::span<std::byte> buffer) {
+  constexpr std::size_t kSize = sizeof(RequestHead::size);
+  const auto copy = buffer.first(request.size());
+  about_to_read(kRecovery, mount, buffer);
+  std::ranges::copy(request.subspan(kSize), copy.subspan(kSize).begin());
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  std::ranges::copy(request.first(kSize), copy.begin());
+  return copy;
+}
+
+void Journal::recovered(bool waiting_too) {
   for (JournalRecord& record : memory_->records) record.unique = 0;
-  for (WaitingRecord& record : memory_->waiting) record.unique = 0;
+  if (waiting_too) {
+    for (WaitingRecord& record : memory_->waiting) record.unique = 0;
+  }
   recovering_ = false;
 }
 
@@ -106,12 +127,14 @@ void Journal::drop_mount(MountNumber mount) {
   }
 }
 
-void Journal::waits(MountNumber mount, std::uint64_t unique) {
+void Journal::waits(MountNumber mount, std::span<const std::byte> request) {
   for (WaitingRecord& record : memory_->waiting) {
     std::uint64_t unused = 0;
-    if (!record.unique.compare_exchange_strong(unused, ~std::uint64_t{0})) continue;
+    if (!record.unique.compare_exchange_strong(unused, WaitingRecord::kBeingNoted)) continue;
     record.mount = mount;
-    record.unique = unique;
+    record.size = request.size() > record.request.size() ? 0 : static_cast<std::uint32_t>(request.size());
+    std::ranges::copy(request.first(record.size), record.request.begin());
+    record.unique = read_as<RequestHead>(request).name();
     return;
   }
 }

@@ -50,6 +50,8 @@ class Journal {
   static std::string buffer_name(unsigned worker);
   // Call before a request of `mount` is read into a worker's buffer.
   void about_to_read(unsigned worker, MountNumber mount, std::span<std::byte> buffer);
+  // For recovery: the same request in kRecovery's buffer, as if it had been read into it.
+  std::span<std::byte> put(MountNumber mount, std::span<const std::byte> request, std::span<std::byte> buffer);
 
   // For recovery: until recovered(), records of the dead daemon are found by begin(). `worker` for begin() is kRecovery.
   static constexpr unsigned kRecovery = MountHeader::kWorkersMax;
@@ -57,11 +59,12 @@ class Journal {
   bool recovering() const { return recovering_; }
   // Null where the request had not been begun.
   JournalRecord* find(MountNumber mount, std::uint64_t unique);
-  void recovered();
+  // `waiting_too`: none of those that wait is to be found by the next daemon.
+  void recovered(bool waiting_too);
   void drop_mount(MountNumber mount);
 
-  // A lock request that waits outside any worker. Noted so that its caller can be answered where the kernel can't resend.
-  void waits(MountNumber mount, std::uint64_t unique);
+  // A request that waits outside any worker. Noted so that the next daemon has it where the kernel can't resend.
+  void waits(MountNumber mount, std::span<const std::byte> request);
   void waits_no_more(MountNumber mount, std::uint64_t unique);
   std::span<WaitingRecord> waiting() { return memory_->waiting; }
 
@@ -75,6 +78,9 @@ class Journal {
 
   // The record of the request that this thread serves; null where it serves none.
   static JournalRecord* current();
+  // That request itself, as it came. Empty where it was not noted.
+  static std::span<const std::byte> current_request();
+  static void serving(std::span<const std::byte> request);
   // For recovery: what this thread does next is done for that request.
   static void continue_with(JournalRecord* record);
 

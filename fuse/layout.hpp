@@ -95,9 +95,15 @@ struct JournalRecord {
   std::array<Ino, kRetainedMax> retained;  // inodes of which it counted one more reference each
 };
 
+// A request that waits outside any worker: for a lock, or for its time (zones::Gates).
 struct WaitingRecord {
-  std::atomic<std::uint64_t> unique;  // 0: none
+  static constexpr std::size_t kRequestMax = 512;
+  static constexpr std::uint64_t kBeingNoted = ~std::uint64_t{0};
+
+  std::atomic<std::uint64_t> unique;  // 0: none; kBeingNoted: the rest is not yet whole
   std::uint32_t mount;
+  std::uint32_t size;  // of `request`, which is as the kernel sent it; 0: it is larger than that
+  std::array<std::byte, kRequestMax> request;
 };
 
 struct JournalMemory {

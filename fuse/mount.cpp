@@ -259,6 +259,10 @@ Answer<std::size_t> Mount::receive(std::span<std::byte> buffer) {
 }
 
 void Mount::serve(std::span<std::byte> request, unsigned worker) {
+  serve(request, worker, read_as<RequestHead>(request).resent());
+}
+
+void Mount::serve(std::span<std::byte> request, unsigned worker, bool again) {
   RequestHead head{};
   if (request.size() < sizeof(head)) return;
   std::memcpy(&head, request.data(), sizeof(head));
@@ -267,7 +271,7 @@ void Mount::serve(std::span<std::byte> request, unsigned worker) {
     header_->init_size = static_cast<std::uint32_t>(request.size());
   }
   Journal& journal = common_.journal;
-  const auto begun = journal.begin(worker, number_, head.opcode, head.name(), head.resent());
+  const auto begun = journal.begin(worker, number_, head.opcode, head.name(), again);
   if (begun.again) go_on(begun.record);
   carry_out(request, begun.record);
 }
@@ -287,7 +291,9 @@ void Mount::carry_out(std::span<std::byte> request, JournalRecord& record) {
   struct fuse_buf buffer{};
   buffer.size = request.size();
   buffer.mem = request.data();
+  Journal::serving(request);
   if (!answered_by_rights(request)) fuse_session_process_buf(session_, &buffer);
+  Journal::serving({});
   static_cast<void>(journal.at(Moment::answered, record));
   journal.end(record);
 }
@@ -298,7 +304,7 @@ bool Mount::held_back(std::span<const std::byte> request) {
   using Kind = zones::Gates::Verdict::Kind;
   const auto verdict = common_.gates.judge(number_, request);
   if (verdict.kind == Kind::refused) answer_error(request, verdict.error);
-  if (verdict.kind == Kind::parked) common_.journal.waits(number_, read_as<RequestHead>(request).name());
+  if (verdict.kind == Kind::parked) common_.journal.waits(number_, request);
   return verdict.kind != Kind::pass;
 }
 

@@ -81,6 +81,8 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   bool ask_again();
   // Answers what had been begun and comes again. Gives back all else that was read on the way.
   std::vector<std::vector<std::byte>> answer_again(std::span<std::byte> buffer);
+  // Whether the kernel still waits for the answer to that request. An interrupt that it was sent comes again.
+  bool in_flight(std::uint64_t unique);
   // EIO for that request; false where it was answered, or never was.
   bool fail_in_flight(std::uint64_t unique);
   // What an interrupted request opened and counted, of which the kernel will never hear.
@@ -102,6 +104,8 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   // One request into `buffer`: its size, 0 where none is waiting, ENODEV where the kernel's side is gone.
   Answer<std::size_t> receive(std::span<std::byte> buffer);
   void serve(std::span<std::byte> request, unsigned worker);
+  // The same; `again`: it goes on where the worker of a dead daemon stopped, by the record that it had.
+  void serve(std::span<std::byte> request, unsigned worker, bool again);
   void serve_from_ring(std::span<std::byte> request, JournalRecord& record) override;
   void ring_refused(int error) override;
   // True where the request is not to be served now: it has its answer, or waits.

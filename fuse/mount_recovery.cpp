@@ -79,6 +79,13 @@ std::vector<std::vector<std::byte>> Mount::answer_again(std::span<std::byte> buf
   }
 }
 
+// By what is no more than the answer to an INTERRUPT: that it is to come again. The kernel takes it (EINVAL where there was none)
+// for a request that is in flight, and knows no other; so a caller that was interrupted meanwhile is heard of again, too.
+bool Mount::in_flight(std::uint64_t unique) {
+  const ReplyHead again{sizeof(ReplyHead), -EAGAIN, unique | kInterruptBit};
+  return write(device_, &again, sizeof(again)) >= 0 || errno == EINVAL;
+}
+
 bool Mount::fail_in_flight(std::uint64_t unique) {
   const ReplyHead reply{sizeof(ReplyHead), -EIO, unique};
   return write(device_, &reply, sizeof(reply)) >= 0;

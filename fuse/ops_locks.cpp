@@ -33,7 +33,7 @@ void wait_for_lock(fuse_req_t req, Ino ino, Try try_lock, const std::function<vo
     ended();
     fuse_reply_err(req, errno_value);
   };
-  journal.waits(mount.number(), mount.current_unique());
+  journal.waits(mount.number(), Journal::current_request());
   const auto token = waiters.add({mount.key_of(ino), mount.number(), attempt, give_up});
   const pid_t caller = fuse_req_ctx(req)->pid;
   fuse_req_interrupt_func(req, interrupt_waiter, reinterpret_cast<void*>(token));

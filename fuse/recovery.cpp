@@ -42,18 +42,20 @@ class Recovery {
 
   std::vector<Unserved> answer(std::span<std::byte> buffer, bool resend) {
     std::vector<Unserved> unserved;
+    bool all_came_again = true;
     for (const auto& [number, mount] : mounts_) {
-      if (!resend || !mount->ask_again()) {
-        fail_in_flight(*mount);
-        continue;
+      if (resend && mount->ask_again()) {
+        for (auto& request : mount->answer_again(buffer)) unserved.push_back({mount, std::move(request)});
+      } else {
+        all_came_again = false;
+        answer_what_was_kept(mount, unserved);
       }
-      for (auto& request : mount->answer_again(buffer)) unserved.push_back({mount, std::move(request)});
     }
     for (JournalRecord& record : journal_.records()) {
       Mount* mount = record.unique == 0 || record.answering != 0 ? nullptr : find(record.mount);
       if (mount != nullptr) mount->drop_interrupted(record);
     }
-    journal_.recovered();
+    journal_.recovered(all_came_again);
     return unserved;
   }
 
@@ -63,25 +65,33 @@ class Recovery {
     return found == mounts_.end() ? nullptr : found->second.get();
   }
 
-  // The kernel takes no answer to what has been answered, so the requests that were last read can all be tried.
-  void fail_in_flight(Mount& mount) {
-    log::warning("kernel can't resend requests: what was in flight fails", {{"mount", mount.id().str()}});
+  // Where the kernel can't send them again: the requests that the workers read last, and those that wait, are in memory, and the
+  // kernel tells which of them it still waits for.
+  void answer_what_was_kept(const std::shared_ptr<Mount>& mount, std::vector<Unserved>& unserved) {
+    std::set<std::uint64_t> read_last;  // what waits may be the last that a worker read
     for (const auto& [worker, buffer] : buffers_) {
       const auto head = read_as<RequestHead>(buffer);
-      if (head.size == 0 || head.comes_once() || journal_.records()[worker].reads != mount.number()) continue;
-      fail_one(mount, head.name());
+      if (journal_.records()[worker].reads != mount->number() || head.size < sizeof(head) || head.size > buffer.size()) continue;
+      if (head.comes_once() || !mount->in_flight(head.name()) || !read_last.insert(head.name()).second) continue;
+      const auto request = buffer.first(head.size);
+      if (journal_.find(mount->number(), head.name()) != nullptr) {
+        mount->serve(request, Journal::kRecovery, true);
+      } else {
+        unserved.push_back({mount, {request.begin(), request.end()}});
+      }
     }
-    for (const WaitingRecord& waiting : journal_.waiting()) {
-      if (waiting.unique != 0 && waiting.mount == mount.number()) fail_one(mount, waiting.unique);
-    }
-  }
-
-  void fail_one(Mount& mount, std::uint64_t unique) {
-    if (!mount.fail_in_flight(unique)) return;
-    for (JournalRecord& record : journal_.records()) {
-      if (record.unique != unique || record.mount != mount.number()) continue;
-      mount.drop_interrupted(record);
-      record.unique = 0;
+    for (WaitingRecord& waiting : journal_.waiting()) {
+      if (waiting.unique == 0 || waiting.mount != mount->number()) continue;
+      const bool whole = waiting.unique != WaitingRecord::kBeingNoted && !read_last.contains(waiting.unique);
+      if (whole && waiting.size > 0 && mount->in_flight(waiting.unique)) {
+        const auto request = std::span(waiting.request).first(waiting.size);
+        unserved.push_back({mount, {request.begin(), request.end()}});
+        continue;  // it stays noted until it is served
+      }
+      if (whole && waiting.size == 0 && mount->fail_in_flight(waiting.unique)) {
+        log::warning("a request that waited fails: it is too large to be kept", {{"mount", mount->id().str()}});
+      }
+      waiting.unique = 0;
     }
   }
 
@@ -93,7 +103,7 @@ class Recovery {
 }  // namespace
 
 Result<std::vector<Unserved>> finish_interrupted(Common& common, const std::vector<std::shared_ptr<Mount>>& mounts, bool resend) {
-  if (mounts.empty()) return common.journal.recovered(), std::vector<Unserved>{};
+  if (mounts.empty()) return common.journal.recovered(true), std::vector<Unserved>{};
   Recovery recovery(common, mounts);
   auto buffer = common.journal.buffer(Journal::kRecovery);
   if (!buffer) return fail(buffer.error());

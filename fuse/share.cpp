@@ -19,6 +19,7 @@
 #include "fuse/mounter.hpp"
 #include "fuse/reactor.hpp"
 #include "fuse/recovery.hpp"
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -170,7 +171,14 @@ Result<> RunningShare::finish(const std::vector<std::shared_ptr<Mount>>& resumed
     common_.watch.pass_over_thread();
     auto unserved = finish_interrupted(common_, resumed, resend_);
     if (!unserved) return void(finished = fail(unserved.error()));
-    for (Unserved& one : *unserved) reactor_.serve(*one.mount, one.request, Journal::kRecovery);
+    auto buffer = common_.journal.buffer(Journal::kRecovery);
+    if (!buffer) return void(finished = fail(buffer.error()));
+    for (const Unserved& one : *unserved) {
+      // One that waited is noted no more as soon as the buffer, which outlives this daemon, has it.
+      const auto request = common_.journal.put(one.mount->number(), one.request, *buffer);
+      common_.journal.waits_no_more(one.mount->number(), read_as<RequestHead>(request).name());
+      reactor_.serve(*one.mount, request, Journal::kRecovery);
+    }
   }).join();
   return finished;
 }

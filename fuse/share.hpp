@@ -102,7 +102,7 @@ class Share {
     bool watch = true;  // have them reported
     // By which requests wait and throughput is counted; null: the machine's. Must outlive the share, from any thread.
     const Clock* clock = nullptr;
-    // False: as on kernels that can't (before 6.9). What was in flight when the daemon died then fails with EIO.
+    // False: as on kernels that can't send requests again (before 6.9), which are then taken from the memory of the dead daemon.
     bool resend = true;
     FaultHook fault = nullptr;
   };

@@ -31,7 +31,7 @@ namespace {
 constexpr Rights kAll{.write = true, .root_access = true};
 constexpr std::uint32_t kMkdir = 9;
 
-class Crash : public testing::TestWithParam<bool> {
+class Crash : public testing::TestWithParam<Way> {
  protected:
   void SetUp() override {
     BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
@@ -41,7 +41,7 @@ class Crash : public testing::TestWithParam<bool> {
       places.push_back(
           {.spec = {.id = MountId(name), .backing_directory = temporary_ / "backing", .rights = kAll}, .path = path});
     }
-    keeper_ = std::make_unique<KeptShare>(places, Share::Options{.passthrough = GetParam()});
+    keeper_ = std::make_unique<KeptShare>(places, GetParam().options());
     ASSERT_EQ(keeper_->first(), "mounted");
   }
 
@@ -51,12 +51,10 @@ class Crash : public testing::TestWithParam<bool> {
   std::unique_ptr<KeptShare> keeper_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Share, Crash, testing::Bool(),
-                         [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
+INSTANTIATE_TEST_SUITE_P(Share, Crash, testing::ValuesIn(kWays), name_of_way);
 
 // BERTH_STRESS_KILLS=100 for the long form. The longest pause is printed, not held: it is a matter of the machine's load.
 TEST_P(Crash, AVerifiedWorkloadOnTwoMountsSeesNoErrorThroughManyKills) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   const char* wanted = std::getenv("BERTH_STRESS_KILLS");
   const int kills = wanted == nullptr ? 5 : std::atoi(wanted);
   Workload workload({at_, other_}, 4);
@@ -115,7 +113,6 @@ TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
 
 // At every step: what is open, locked, unlinked and waited for stays, and what was under way is done, once.
 TEST_P(Crash, ADaemonThatIsKilledWhileItTakesOverLosesNothing) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   const UniqueFd locked(open((at_ + "/locked").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   const UniqueFd nameless(open((at_ + "/nameless").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   ASSERT_EQ(flock(locked.get(), LOCK_EX), 0);
@@ -144,7 +141,6 @@ TEST_P(Crash, ADaemonThatIsKilledWhileItTakesOverLosesNothing) {
 }
 
 TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   const std::string path = at_ + "/l";
   const UniqueFd held(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
@@ -165,10 +161,34 @@ TEST_P(Crash, AWaiterForALockGetsItFromTheNextDaemon) {
   EXPECT_EQ(status, 0);
 }
 
+// By a signal of which the daemon that died had just heard.
+TEST_P(Crash, AWaiterForALockThatIsInterruptedWhileTheDaemonDiesIsInterrupted) {
+  constexpr std::uint32_t kInterrupt = 36;
+  const UniqueFd held(open((at_ + "/l").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  struct flock whole{};
+  whole.l_type = F_WRLCK;
+  ASSERT_EQ(fcntl(held.get(), F_SETLK, &whole), 0);
+  const pid_t waiter = fork();
+  if (waiter == 0) {
+    struct sigaction interrupts{};
+    interrupts.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &interrupts, nullptr);
+    const int fd = open((at_ + "/l").c_str(), O_RDWR);
+    _exit(fcntl(fd, F_SETLKW, &whole) == 0 ? 0 : errno);
+  }
+  while (keeper_->locks_waited_for() == 0) {
+  }
+  keeper_->set_trap(KeptShare::Trap::die, Moment::received, kInterrupt);
+  ASSERT_EQ(kill(waiter, SIGUSR1), 0);
+  EXPECT_EQ(keeper_->hear(), "recovered 2");
+  int status = -1;
+  ASSERT_EQ(waitpid(waiter, &status, 0), waiter);
+  EXPECT_EQ(WEXITSTATUS(status), EINTR);
+}
+
 // Dropping a name waits in the kernel for whatever has locked its directory, and can't be killed there. What has locked it here
 // is a request that only the next daemon answers.
 TEST_P(Crash, ADaemonKilledWhileItDropsANameFromABusyDirectoryIsSucceeded) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   constexpr std::uint32_t kCreate = 35;  // FUSE_CREATE
   ASSERT_EQ(shell("mkdir " + at_ + "/busy && touch " + at_ + "/busy/known && stat " + at_ + "/busy/known"), 0);
   keeper_->set_trap(KeptShare::Trap::stop, Moment::received, kCreate);

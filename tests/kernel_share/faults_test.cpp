@@ -96,7 +96,6 @@ TEST_F(Faults, AFullDiskIsEnospcAndRoomThatIsMadeIsRoom) {
 }
 
 TEST_F(Faults, AFullDiskDuringACrashIsStillEnospc) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
   start({.passthrough = false});
   share_->set_trap(Trap::die, Moment::executed, kWrite);
   EXPECT_EQ(fill("big", std::size_t{2} << 20U), ENOSPC);
@@ -161,37 +160,6 @@ TEST_F(Faults, ADiskThatIsUnmountedUnderTheShareIsStillThereForIt) {
   EXPECT_EQ(make("d"), 0);
   EXPECT_EQ(share_->kill_daemon(), "recovered 1");
   EXPECT_EQ(read_back("f"), 0);
-}
-
-TEST_F(Faults, WithoutResendWhatWasInFlightFailsAndTheMountWorksOn) {
-  start({.passthrough = false, .resend = false});
-  share_->set_trap(Trap::die, Moment::executed, kMkdir);
-  EXPECT_EQ(make("d"), EIO);
-  EXPECT_EQ(share_->hear(), "recovered 1");
-  EXPECT_EQ(make("e"), 0);
-  EXPECT_EQ(fill("f", 4096), 0);
-  EXPECT_EQ(read_back("f"), 0);
-}
-
-TEST_F(Faults, WithoutResendAWaiterForALockDoesNotHang) {
-  start({.passthrough = false, .resend = false});
-  ASSERT_EQ(fill("l", 1), 0);
-  const UniqueFd held(open((at_ + "/l").c_str(), O_RDWR | O_CLOEXEC));
-  struct flock whole{};
-  whole.l_type = F_WRLCK;
-  ASSERT_EQ(fcntl(held.get(), F_SETLK, &whole), 0);
-  const pid_t waiter = fork();
-  if (waiter == 0) {
-    const int fd = open((at_ + "/l").c_str(), O_RDWR);
-    _exit(fcntl(fd, F_SETLKW, &whole) == 0 ? 0 : errno);
-  }
-  // It waits once its request is answered by nobody: the daemon says when it has read it.
-  while (share_->locks_waited_for() == 0) {
-  }
-  EXPECT_EQ(share_->kill_daemon(), "recovered 1");
-  int status = -1;
-  ASSERT_EQ(waitpid(waiter, &status, 0), waiter);
-  EXPECT_EQ(WEXITSTATUS(status), EIO);
 }
 
 TEST_F(Faults, ADaemonWithoutDescriptorsSaysSoAndWorksOnWhenThereAreSome) {

@@ -4,9 +4,13 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "broker/base/survival.hpp"
 #include "broker/base/unique_fd.hpp"
@@ -18,6 +22,18 @@ class SharedSurvival;
 }
 
 namespace berth::fuse::test {
+
+// How data and requests go, as a parameter of tests: kernels before 6.9 have neither passthrough nor resending.
+struct Way {
+  const char* name;
+  bool passthrough;
+  bool resend;
+  Share::Options options() const { return {.passthrough = passthrough, .resend = resend}; }
+};
+inline constexpr std::array<Way, 3> kWays{
+    {{"Passthrough", true, true}, {"ThroughTheDaemon", false, true}, {"WithoutResending", false, false}}};
+inline std::string name_of_way(const testing::TestParamInfo<Way>& instance) { return instance.param.name; }
+inline std::ostream& operator<<(std::ostream& out, const Way& way) { return out << way.name; }
 
 class KeptShare {
  public:

@@ -215,18 +215,18 @@ const std::vector<Operation>& writes() {
   return all;
 }
 
-class Moments : public testing::Test {
+class Moments : public testing::TestWithParam<Way> {
  protected:
   void SetUp() override { BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts()); }
 
-  void start(bool passthrough) {
+  void start(const Way& way) {
     ASSERT_EQ(::mkdir((temporary_ / "backing").c_str(), 0777), 0);
     std::vector<Place> places;
     for (const char* name : {"a", "b"}) {
       places.push_back({.spec = {.id = MountId(std::string("moments/") + name), .backing_directory = backing(), .rights = kAll},
                         .path = temporary_ / name});
     }
-    share_ = std::make_unique<KeptShare>(places, Share::Options{.passthrough = passthrough});
+    share_ = std::make_unique<KeptShare>(places, way.options());
     ASSERT_EQ(share_->first(), "mounted");
   }
   std::string backing() const { return temporary_ / "backing"; }
@@ -283,18 +283,12 @@ class Moments : public testing::Test {
   unsigned rounds_ = 0;
 };
 
-TEST_F(Moments, EachOperationIsDoneOnceThoughTheDaemonDiesInTheMiddleOfIt) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
-  start(true);
-  for (const Operation& operation : operations()) {
-    for (const Moment moment : operation.moments) run(operation, moment);
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Share, Moments, testing::ValuesIn(kWays), name_of_way);
 
-TEST_F(Moments, EachOperationIsDoneOnceWithoutPassthroughToo) {
-  BERTH_NEEDS(why_no_resend().empty(), why_no_resend());
-  start(false);
+TEST_P(Moments, EachOperationIsDoneOnceThoughTheDaemonDiesInTheMiddleOfIt) {
+  start(GetParam());
   for (const auto* all : {&operations(), &writes()}) {
+    if (all == &writes() && GetParam().passthrough) continue;  // of which the daemon does not hear
     for (const Operation& operation : *all) {
       for (const Moment moment : operation.moments) run(operation, moment);
     }

@@ -167,8 +167,6 @@ std::string why_no_ring() {
   return reason;
 }
 
-std::string why_no_resend() { return kernel_is_at_least(6, 9) ? "" : "a kernel that sends requests again (6.9): else they fail"; }
-
 bool kernel_is_at_least(int major, int minor) {
   struct utsname kernel{};
   int its_major = 0, its_minor = 0;

@@ -38,8 +38,6 @@ struct Place {
 std::string why_no_mounts();
 // The same for mounts over io_uring. The kernel's switch for them is on until the process ends.
 std::string why_no_ring();
-// And for requests that a daemon had read and not answered when it died to be sent again to the next.
-std::string why_no_resend();
 // Linux of this version or a later one.
 bool kernel_is_at_least(int major, int minor);
 inline constexpr const char* kRingSwitch = "/sys/module/fuse/parameters/enable_uring";

@@ -84,13 +84,11 @@ class Stressors {
   std::vector<pid_t> processes_;
 };
 
-class Data : public testing::TestWithParam<bool> {};
+class Data : public testing::TestWithParam<fuse::test::Way> {};
 
-INSTANTIATE_TEST_SUITE_P(Share, Data, testing::Bool(),
-                         [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
+INSTANTIATE_TEST_SUITE_P(Share, Data, testing::ValuesIn(fuse::test::kWays), fuse::test::name_of_way);
 
 TEST_P(Data, IsWhatWasWrittenThroughTwoMountsAndManyKillsOfTheDaemon) {
-  BERTH_NEEDS(fuse::test::why_no_resend().empty(), fuse::test::why_no_resend());
   BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
   const TemporaryDirectory temporary;
   ASSERT_EQ(::mkdir((temporary / "backing").c_str(), 0777), 0);
@@ -101,9 +99,9 @@ TEST_P(Data, IsWhatWasWrittenThroughTwoMountsAndManyKillsOfTheDaemon) {
                                .rights = {.write = true, .root_access = true}},
                       .path = temporary / name});
   }
-  KeptShare share(places, fuse::Share::Options{.passthrough = GetParam()});
+  KeptShare share(places, GetParam().options());
   ASSERT_EQ(share.first(), "mounted");
-  Stressors stressors({temporary / "a", temporary / "b"}, 2, GetParam());
+  Stressors stressors({temporary / "a", temporary / "b"}, 2, GetParam().passthrough);
   const std::uint64_t kills = setting("BERTH_STRESS_KILLS", 10);
   for (std::uint64_t i = 0; i < kills; ++i) {
     ASSERT_EQ(stressors.wait_for_rounds(6), "") << "after " << i << " kills";

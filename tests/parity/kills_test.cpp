@@ -54,7 +54,7 @@ class Killer {
   std::jthread thread_;
 };
 
-class ParityThroughKills : public testing::TestWithParam<bool> {
+class ParityThroughKills : public testing::TestWithParam<fuse::test::Way> {
  protected:
   void SetUp() override {
     BERTH_NEEDS(fuse::test::why_no_mounts().empty(), fuse::test::why_no_mounts());
@@ -74,15 +74,15 @@ class ParityThroughKills : public testing::TestWithParam<bool> {
   fuse::test::TemporaryDirectory temporary_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Share, ParityThroughKills, testing::Bool(),
-                         [](const auto& instance) { return instance.param ? "Passthrough" : "ThroughTheDaemon"; });
+INSTANTIATE_TEST_SUITE_P(Share, ParityThroughKills, testing::ValuesIn(fuse::test::kWays), fuse::test::name_of_way);
 
 TEST_P(ParityThroughKills, RandomOperationsOnTwoMountsAreThoseOfANativeDirectory) {
-  BERTH_NEEDS(fuse::test::why_no_resend().empty(), fuse::test::why_no_resend());
   const std::uint64_t first = setting("BERTH_PARITY_SEED", 1);
   const std::uint64_t seeds = setting("BERTH_PARITY_SEEDS", 2);
   const std::size_t count = setting("BERTH_PARITY_STEPS", 300);
-  KeptShare share(places(), {.passthrough = GetParam(), .cache_timeout = std::chrono::hours(1)});
+  fuse::Share::Options options = GetParam().options();
+  options.cache_timeout = std::chrono::hours(1);
+  KeptShare share(places(), options);
   ASSERT_EQ(share.first(), "mounted");
   unsigned kills = 0;
   for (std::uint64_t seed = first; seed < first + seeds && !HasFailure(); ++seed) {
@@ -90,10 +90,10 @@ TEST_P(ParityThroughKills, RandomOperationsOnTwoMountsAreThoseOfANativeDirectory
                        .backing = temporary_ / "backing/tree",
                        .mounts = {temporary_ / "a/tree", temporary_ / "b/tree"},
                        .enforced = std::nullopt,
-                       .access_times = GetParam(),
+                       .access_times = GetParam().passthrough,
                        .change_times = fine_clock(temporary_.path()),
                        .compare_every = 16};
-    const auto steps = make_steps(seed, count, {.one_cache = GetParam(), .access_point = false});
+    const auto steps = make_steps(seed, count, {.one_cache = GetParam().passthrough, .access_point = false});
     Killer killer(share);
     const auto difference = duel(where, steps);
     kills += killer.stop();
