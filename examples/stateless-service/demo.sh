@@ -152,12 +152,7 @@ outsider=$(run "$(define stateless-service-outsider outsider)" EC2 "$subnet_a" t
 outcome "$outsider"
 expect TaskFailedToStart "$(text ecs describe-tasks --cluster demo --tasks "$outsider" --query 'tasks[0].stopCode')" "the outsider's task"
 
-if [ "$(printf '6.9\n%s\n' "$(uname -r)" | sort -V | head -n1)" = 6.9 ]; then
-  step "7. The daemon is killed with SIGKILL while a task writes; the task never sees an error, and nothing is lost"
-else
-  step "7. The daemon is killed with SIGKILL while a task writes; the mounts go on, and nothing is lost"
-  echo "This kernel ($(uname -r)) can't send again what was in flight: that fails, and the task tries it again. From 6.9 on nothing fails."
-fi
+step "7. The daemon is killed with SIGKILL while a task writes; the task never sees an error, and nothing is lost"
 inventory() {
   text ecs list-task-definitions --query 'length(taskDefinitionArns)'
   text ecs list-container-instances --cluster demo --query 'length(containerInstanceArns)'

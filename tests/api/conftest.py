@@ -1,7 +1,6 @@
 import itertools
 import os
 import pathlib
-import re
 import subprocess
 import sys
 
@@ -68,13 +67,6 @@ def directory(tmp_path):
 def name():
     """A name that no other test uses."""
     return f"name-{next(names)}"
-
-
-@pytest.fixture
-def resend():
-    """A kernel that sends requests again which a daemon had read and not answered when it died: no program sees an error."""
-    if tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2]) < (6, 9):
-        pytest.skip("needs Linux 6.9: before, what is in flight when the daemon dies fails with EIO")
 
 
 RING_SWITCH = pathlib.Path("/sys/module/fuse/parameters/enable_uring")

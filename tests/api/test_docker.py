@@ -171,7 +171,6 @@ def test_two_containers_have_one_mount_which_goes_with_the_last(engine, cloud, n
     assert cloud.berth.status()["mounts"] == []
 
 
-@pytest.mark.usefixtures("resend")
 def test_mounts_on_which_the_daemon_dies_come_out_right(plugged, cloud, name):
     file_system = cloud.file_system()["FileSystemId"]
     ask("VolumeDriver.Create", {"Name": name, "Opts": {"file-system": file_system}})
@@ -241,7 +240,6 @@ exec sleep 1000
 """
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_container_that_writes_does_not_notice_the_daemon_s_death(engine, cloud, name):
     file_system = cloud.file_system(policy_document=ENCRYPTED_ONLY)
     role_for(cloud, file_system, name, "Mount", "Write", "RootAccess")

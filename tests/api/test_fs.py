@@ -129,7 +129,6 @@ def test_who_unmounts_by_himself_leaves_nothing_behind(cluster, directory):
     wait_until(lambda: not any(m["directory"] == str(directory) for m in json.loads(fs(cluster, "mounts", "--json"))))
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_mount_survives_the_daemon_and_ends_with_down(own_berth, directory):
     cluster = Cluster(own_berth, "mounts")
     file_system = cluster.file_system(policy_document=ENCRYPTED_ONLY)

@@ -158,7 +158,6 @@ while True:
     cluster.ecs.stop_task(cluster=cluster.name, task=task)
 
 
-@pytest.mark.usefixtures("resend")
 def test_what_a_policy_took_away_stays_away_over_a_daemon_that_dies(own_berth):
     cluster = Cluster(own_berth, "revoked")
     file_system = cluster.file_system(policy_document=ENCRYPTED_ONLY)
@@ -299,7 +298,6 @@ print("whole")
 """
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_task_that_writes_does_not_notice_that_the_daemon_is_killed(own_berth):
     cluster = Cluster(own_berth, "killed")
     file_system = cluster.file_system()
@@ -315,7 +313,6 @@ def test_a_task_that_writes_does_not_notice_that_the_daemon_is_killed(own_berth)
     assert ended["containers"][0]["exitCode"] == 0
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_daemon_that_is_killed_over_and_over_is_not_given_up(own_berth, directory):
     file_system = Cluster(own_berth, "storm").file_system()
     own_berth.command("fs", "mount", file_system["FileSystemId"], str(directory))
@@ -327,7 +324,6 @@ def test_a_daemon_that_is_killed_over_and_over_is_not_given_up(own_berth, direct
     assert own_berth.status()["restarts"] == 15
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task_nor_a_mount(own_berth):
     cluster = Cluster(own_berth, "starting")
     file_system = cluster.file_system()

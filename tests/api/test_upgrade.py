@@ -2,7 +2,6 @@
 import os
 import shutil
 
-import pytest
 from berth import Cluster, wait_until
 from test_share import WRITER, volume
 
@@ -13,7 +12,6 @@ def binary_of(berth):
     return os.readlink(f"/proc/{berth.status()['keeper_pid']}/exe")
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_task_that_writes_does_not_notice_that_another_program_takes_over(own_berth):
     cluster = Cluster(own_berth, "upgraded")
     file_system = cluster.file_system()
@@ -48,7 +46,6 @@ def test_a_program_that_is_no_daemon_or_keeps_its_memory_in_another_form_is_refu
     assert own_berth.status()["daemon_pid"] == before["daemon_pid"]
 
 
-@pytest.mark.usefixtures("resend")
 def test_the_old_program_comes_back_where_the_new_one_does_not_serve(own_berth):
     cluster = Cluster(own_berth, "rolled-back")
     file_system = cluster.file_system()

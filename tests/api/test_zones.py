@@ -42,7 +42,6 @@ def ticks(berth, file_system):
     return int(file.read_text() or 0) if file.exists() else 0
 
 
-@pytest.mark.usefixtures("resend")
 def test_a_lost_zone_s_tasks_wait_and_go_on_even_over_a_death_of_the_daemon(own):
     berth, (a, b) = own.berth, own.zones
     file_system = own.file_system()
