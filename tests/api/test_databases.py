@@ -1,7 +1,6 @@
 """Databases whose files are on the share, while the daemon is killed over and over: no transfer fails, none is lost, and they find
 nothing wrong with their files. `./dev databases SECONDS` does it for longer."""
 import os
-import re
 import signal
 import threading
 import time
@@ -40,14 +39,8 @@ class Killer(threading.Thread):
         self.join()
 
 
-def linux_version():
-    return tuple(int(part) for part in re.findall(r"\d+", os.uname().release)[:2])
-
-
 @pytest.mark.parametrize("kind", [PostgreSql, MariaDb])
 def test_a_database_loses_nothing_while_the_daemon_is_killed_over_and_over(own_berth, directory, tmp_path, kind):
-    if linux_version() < (6, 9):
-        pytest.skip("a kernel before 6.9 answers EIO for what is in flight when the daemon dies")
     if absent := kind.missing():
         missing(f"needs {', '.join(absent)}: ./dev databases installs them")
     file_system = Cluster(own_berth, "databases").file_system()
