@@ -128,12 +128,14 @@ void Journal::drop_mount(MountNumber mount) {
 }
 
 void Journal::waits(MountNumber mount, std::span<const std::byte> request) {
-  for (WaitingRecord& record : memory_->waiting) {
+  for (std::size_t i = 0; i < memory_->waiting.size(); ++i) {
+    WaitingRecord& record = memory_->waiting[i];
     std::uint64_t unused = 0;
     if (!record.unique.compare_exchange_strong(unused, WaitingRecord::kBeingNoted)) continue;
+    auto& copy = memory_->waiting_requests[i];
     record.mount = mount;
-    record.size = request.size() > record.request.size() ? 0 : static_cast<std::uint32_t>(request.size());
-    std::ranges::copy(request.first(record.size), record.request.begin());
+    record.size = request.size() > copy.size() ? 0 : static_cast<std::uint32_t>(request.size());
+    std::ranges::copy(request.first(record.size), copy.begin());
     record.unique = read_as<RequestHead>(request).name();
     return;
   }

@@ -67,6 +67,10 @@ class Journal {
   void waits(MountNumber mount, std::span<const std::byte> request);
   void waits_no_more(MountNumber mount, std::uint64_t unique);
   std::span<WaitingRecord> waiting() { return memory_->waiting; }
+  // Empty where it was too large.
+  std::span<const std::byte> request_of(const WaitingRecord& waiting) const {
+    return std::span(memory_->waiting_requests[static_cast<std::size_t>(&waiting - memory_->waiting.data())]).first(waiting.size);
+  }
 
   Turns& turns() { return turns_; }
   // A moment at which a test may let the daemon die, or the backing call fail.

@@ -97,19 +97,18 @@ struct JournalRecord {
 
 // A request that waits outside any worker: for a lock, or for its time (zones::Gates).
 struct WaitingRecord {
-  static constexpr std::size_t kRequestMax = 512;
   static constexpr std::uint64_t kBeingNoted = ~std::uint64_t{0};
 
   std::atomic<std::uint64_t> unique;  // 0: none; kBeingNoted: the rest is not yet whole
   std::uint32_t mount;
-  std::uint32_t size;  // of `request`, which is as the kernel sent it; 0: it is larger than that
-  std::array<std::byte, kRequestMax> request;
+  std::uint32_t size;  // of the request; 0: it is too large to be kept
 };
 
 struct JournalMemory {
   // Behind the workers' come those for requests that are resent and that no worker had begun.
   std::array<JournalRecord, 32> records;
-  std::array<WaitingRecord, 1024> waiting;
+  std::array<WaitingRecord, 1024> waiting;  // looked through for each that waits no more: small
+  std::array<std::array<std::byte, 512>, 1024> waiting_requests;  // of each, as the kernel sent it
 };
 
 // An inode's count of references that is being changed, together with the counter of the request for which it is.

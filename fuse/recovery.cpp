@@ -84,7 +84,7 @@ class Recovery {
       if (waiting.unique == 0 || waiting.mount != mount->number()) continue;
       const bool whole = waiting.unique != WaitingRecord::kBeingNoted && !read_last.contains(waiting.unique);
       if (whole && waiting.size > 0 && mount->in_flight(waiting.unique)) {
-        const auto request = std::span(waiting.request).first(waiting.size);
+        const auto request = journal_.request_of(waiting);
         unserved.push_back({mount, {request.begin(), request.end()}});
         continue;  // it stays noted until it is served
       }
