@@ -1,8 +1,8 @@
 // DescriptorCache: the O_PATH descriptors used last, over all mounts, so that a million known files need no million of them.
 //
 // A large one is in parts, each with its own order and lock: every request looks here. Thread-safe. A descriptor taken from it
-// stays open as long as the caller holds it, dropped from the cache or not. Where the process has few left, open files come first:
-// the cache shrinks for them.
+// stays open as long as the caller holds it, dropped from the cache or not. Where the process has few left, open files come
+// first: the cache shrinks for them.
 #pragma once
 
 #include <array>

@@ -113,11 +113,8 @@ std::span<std::byte> Journal::put(MountNumber mount, std::span<const std::byte> 
   return copy;
 }
 
-void Journal::recovered(bool waiting_too) {
+void Journal::recovered() {
   for (JournalRecord& record : memory_->records) record.unique = 0;
-  if (waiting_too) {
-    for (WaitingRecord& record : memory_->waiting) record.unique = 0;
-  }
   recovering_ = false;
 }
 

@@ -59,8 +59,7 @@ class Journal {
   bool recovering() const { return recovering_; }
   // Null where the request had not been begun.
   JournalRecord* find(MountNumber mount, std::uint64_t unique);
-  // `waiting_too`: none of those that wait is to be found by the next daemon.
-  void recovered(bool waiting_too);
+  void recovered();
   void drop_mount(MountNumber mount);
 
   // A request that waits outside any worker. Noted so that the next daemon has it where the kernel can't resend.

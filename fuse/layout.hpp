@@ -107,7 +107,7 @@ struct WaitingRecord {
 struct JournalMemory {
   // Behind the workers' come those for requests that are resent and that no worker had begun.
   std::array<JournalRecord, 32> records;
-  std::array<WaitingRecord, 1024> waiting;  // looked through for each that waits no more: small
+  std::array<WaitingRecord, 1024> waiting;                        // looked through for each that waits no more: small
   std::array<std::array<std::byte, 512>, 1024> waiting_requests;  // of each, as the kernel sent it
 };
 

@@ -195,8 +195,8 @@ Result<std::shared_ptr<Mount>> Mount::resume(Common& common, MountNumber number,
   mount->build(identity);
   mount->abandoned_ = true;  // unless all of the following goes well
   mount->adopt_place();
-  // The number is another's where the dead daemon had not come to keep it, or kept it no more. It stays kept meanwhile: this daemon
-  // may die as well.
+  // The number is another's where the dead daemon had not come to keep it, or kept it no more. It stays kept meanwhile: this
+  // daemon may die as well.
   UniqueFd device(header.device != 0 && common.survival.survived(header.device - 1) ? header.device - 1 : -1);
   const ForgottenUnlessTaken forgotten_unless_taken{common.survival, device};
   if (header.magic != MountHeader::kMagic) return fail(Code::not_found, "the mount was not whole");

@@ -55,7 +55,10 @@ class Recovery {
       Mount* mount = record.unique == 0 || record.answering != 0 ? nullptr : find(record.mount);
       if (mount != nullptr) mount->drop_interrupted(record);
     }
-    journal_.recovered(all_came_again);
+    for (WaitingRecord& waiting : journal_.waiting()) {
+      if (all_came_again || find(waiting.mount) == nullptr) waiting.unique = 0;
+    }
+    journal_.recovered();
     return unserved;
   }
 
@@ -103,7 +106,7 @@ class Recovery {
 }  // namespace
 
 Result<std::vector<Unserved>> finish_interrupted(Common& common, const std::vector<std::shared_ptr<Mount>>& mounts, bool resend) {
-  if (mounts.empty()) return common.journal.recovered(true), std::vector<Unserved>{};
+  if (mounts.empty()) return Recovery(common, mounts).answer({}, resend);
   Recovery recovery(common, mounts);
   auto buffer = common.journal.buffer(Journal::kRecovery);
   if (!buffer) return fail(buffer.error());

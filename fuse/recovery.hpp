@@ -1,7 +1,8 @@
 // Recovery: after the daemon's death, before any mount is served: every request that was interrupted is brought to its end.
 //
-// First it is found out for all of them whether they were carried out, then they come again (from the kernel, 6.9, or from the memory of the dead daemon's workers) and are answered, then new
-// requests are served: so no new request can get between an old one and its answer.
+// First it is found out for all of them whether they were carried out, then they come again (from the kernel, 6.9, or from the
+// memory of the dead daemon's workers) and are answered, then new requests are served: so no new request can get between an old
+// one and its answer.
 #pragma once
 
 #include <memory>
@@ -11,8 +12,8 @@
 
 namespace berth::fuse {
 
-// `resend`: ask the kernel; where it can't, or may not be asked, they are taken from memory. Gives back what else came, or was there:
-// to be served as ever, in this order.
+// `resend`: ask the kernel; where it can't, or may not be asked, they are taken from memory. Gives back what else came, or was
+// there: to be served as ever, in this order.
 struct Unserved {
   std::shared_ptr<Mount> mount;
   std::vector<std::byte> request;

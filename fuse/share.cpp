@@ -29,7 +29,8 @@ rlim_t descriptor_limit() {
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
-// As many descriptors as pay. Open files come first (DescriptorCache::opened): from seven eighths of the limit on there are fewer.
+// As many descriptors as pay. Open files come first (DescriptorCache::opened): from seven eighths of the limit on there are
+// fewer.
 std::size_t cached_descriptors(rlim_t limit) { return std::clamp<std::size_t>(limit / 4, 64, 4096); }
 int scarce_from(rlim_t limit) { return static_cast<int>(std::min<rlim_t>(limit - limit / 8, INT_MAX)); }
 
@@ -171,6 +172,7 @@ Result<> RunningShare::finish(const std::vector<std::shared_ptr<Mount>>& resumed
     common_.watch.pass_over_thread();
     auto unserved = finish_interrupted(common_, resumed, resend_);
     if (!unserved) return void(finished = fail(unserved.error()));
+    if (unserved->empty()) return;
     auto buffer = common_.journal.buffer(Journal::kRecovery);
     if (!buffer) return void(finished = fail(buffer.error()));
     for (const Unserved& one : *unserved) {

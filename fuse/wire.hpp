@@ -20,7 +20,7 @@ inline constexpr std::uint32_t kOpNotifyReply = 41;
 inline constexpr std::int32_t kNotifyRetrieve = 5;
 inline constexpr std::int32_t kNotifyResend = 7;
 inline constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
-inline constexpr std::uint64_t kInterruptBit = 1;  // FUSE_INT_REQ_BIT: the INTERRUPT of the request with this name
+inline constexpr std::uint64_t kInterruptBit = 1;           // FUSE_INT_REQ_BIT: the INTERRUPT of the request with this name
 inline constexpr unsigned long kBackingClose = 0x4004e502;  // FUSE_DEV_IOC_BACKING_CLOSE: _IOW(229, 2, uint32_t)
 
 struct RequestHead {  // fuse_in_header

@@ -1,6 +1,6 @@
 // RestartPolicy: when a daemon that died is started again: at once the first times, then ever later, and at last not at all.
-// One that was killed from outside (an administrator, the OOM killer) has done nothing wrong: it is never given up, for its mounts
-// and all that runs on them would be lost, and it waits only so long that a storm of kills leaves the machine some time.
+// One that was killed from outside (an administrator, the OOM killer) has done nothing wrong: it is never given up, for its
+// mounts and all that runs on them would be lost, and it waits only so long that a storm of kills leaves the machine some time.
 #pragma once
 
 #include <chrono>

@@ -50,7 +50,8 @@ void appends(const std::string& directory, int count, unsigned jobs) {
             const auto until = Clock::now() + kLongEnough;
             std::uint64_t done = 0;
             do {
-              for (int i = 0; i < count; ++i) check(write(files[job], content.data(), size) == static_cast<ssize_t>(size), "write");
+              for (int i = 0; i < count; ++i)
+                check(write(files[job], content.data(), size) == static_cast<ssize_t>(size), "write");
               done += static_cast<std::uint64_t>(count);
             } while (Clock::now() < until);
             return done;

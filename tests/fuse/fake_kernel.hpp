@@ -42,7 +42,8 @@ struct Reply {
 
 class FakeKernel {
  public:
-  FakeKernel(Survival& survival, std::string backing) : common_(survival, 16, INT_MAX, Share::Options{}), backing_(std::move(backing)) {
+  FakeKernel(Survival& survival, std::string backing)
+      : common_(survival, 16, INT_MAX, Share::Options{}), backing_(std::move(backing)) {
     static_cast<void>(common_.journal.open());
   }
   ~FakeKernel() {

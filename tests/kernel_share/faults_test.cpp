@@ -204,7 +204,8 @@ TEST_F(Faults, OpenFilesAreNotRefusedForDescriptorsThatAreOnlyKeptToSaveTime) {
   std::vector<UniqueFd> open_files;
   const int wanted = static_cast<int>(kLimit) - kOwn;
   while (static_cast<int>(open_files.size()) < wanted) {
-    open_files.emplace_back(open((at_ + "/d" + std::to_string(open_files.size() % 400)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    open_files.emplace_back(
+        open((at_ + "/d" + std::to_string(open_files.size() % 400)).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     ASSERT_TRUE(open_files.back()) << "after " << open_files.size() - 1 << ": " << strerror(errno);
   }
 }

@@ -202,8 +202,10 @@ TEST_F(RightsOfMounts, SupplementaryGroupsOfTheCallerCount) {
 }
 
 TEST_F(RightsOfMounts, AProgramThatMayBeExecutedNeedNotBeReadable) {
-  ASSERT_EQ(shell("cd " + backing_ + " && cp /bin/true all && cp /bin/true team && cp /bin/true some && chmod 711 all && "
-                  "chgrp 2000 team && chmod 710 team && chmod 744 some"), 0);
+  ASSERT_EQ(shell("cd " + backing_ +
+                  " && cp /bin/true all && cp /bin/true team && cp /bin/true some && chmod 711 all && "
+                  "chgrp 2000 team && chmod 710 team && chmod 744 some"),
+            0);
   serve({place("plain", {.rights = kAll}), place("bob", {.identity = PosixUser{1002, 1002, {}}, .rights = kAll}),
          place("bob-in-team", {.identity = PosixUser{1002, 1002, {2000}}, .rights = kAll})});
   constexpr int kCannotBeExecuted = 126;
