@@ -23,8 +23,8 @@
 namespace berth::keeper {
 namespace {
 
-[[noreturn]] void die() {
-  ::kill(::getpid(), SIGKILL);
+[[noreturn]] void die(int signal = SIGKILL) {
+  ::kill(::getpid(), signal);
   for (;;) ::pause();
 }
 
@@ -318,14 +318,25 @@ TEST(Keeper, GivesUpOnADaemonThatKeepsDying) {
   Pipe lives;
   KeeperProcess keeper{[&](Survival&, ChildExits&) -> int {
                          lives.write('x');
-                         die();
+                         die(SIGALRM);
                        },
                        options};
-  EXPECT_EQ(keeper.wait(), 128 + SIGKILL);
+  EXPECT_EQ(keeper.wait(), 128 + SIGALRM);
   lives.close_writer();
   int count = 0;
   while (lives.read() == 'x') ++count;
   EXPECT_EQ(count, 4);
+}
+
+TEST(Keeper, NeverGivesUpOnADaemonThatIsKilled) {
+  KeeperOptions options = patient();
+  options.restarts = {.deaths_max = 4, .at_once = 4, .delay = std::chrono::milliseconds{1}};
+  KeeperProcess keeper{[](Survival& survival, ChildExits&) -> int {
+                         if (survival.restarts() == 20) return 42;
+                         die();
+                       },
+                       options};
+  EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, ATakenStateDirectoryIsRefusedWithThePidOfItsHolder) {
