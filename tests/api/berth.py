@@ -50,6 +50,16 @@ class Berth:
     def status(self):
         return json.loads(self.command("status", "--json"))
 
+    def serving(self):
+        """The status, once a daemon answers: one that has died is started again meanwhile."""
+        done = wait_until(lambda: (lambda d: d if d.returncode == 0 else None)(self.command("status", "--json", check=False)))
+        return json.loads(done.stdout)
+
+    def kill_daemon(self):
+        """And waits for the next one."""
+        os.kill(self.serving()["daemon_pid"], signal.SIGKILL)
+        self.serving()
+
     @property
     def endpoint(self):
         return self.environment["AWS_ENDPOINT_URL"]

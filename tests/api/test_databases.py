@@ -1,7 +1,6 @@
 """Databases whose files are on the share, while the daemon is killed over and over: no transfer fails, none is lost, and they find
 nothing wrong with their files. `./dev databases SECONDS` does it for longer."""
 import os
-import signal
 import threading
 import time
 
@@ -24,9 +23,8 @@ class Killer(threading.Thread):
     def run(self):
         try:
             while not self.over.wait(BETWEEN_KILLS):
-                os.kill(self.berth.status()["daemon_pid"], signal.SIGKILL)
+                self.berth.kill_daemon()
                 self.kills += 1
-                self.berth.status()  # of the next one, which it waits for
         except Exception as failure:  # shown by the test
             self.failure = failure
 

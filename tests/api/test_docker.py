@@ -248,8 +248,7 @@ def test_a_container_that_writes_does_not_notice_the_daemon_s_death(engine, clou
     wait_until(lambda: engine("exec", container, "ls", "/data", check=False).stdout.find("begun") >= 0)
     for _ in range(3):
         before = cloud.berth.status()["restarts"]
-        os.kill(cloud.berth.status()["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: cloud.berth.command("status", "--json", check=False).returncode == 0)
+        cloud.berth.kill_daemon()
         assert cloud.berth.status()["restarts"] == before + 1
         # The next daemon knows who has it mounted.
         assert ask("VolumeDriver.Get", {"Name": name})[1]["Volume"]["Status"]["mounts"] == 1

@@ -1,9 +1,7 @@
 """EFS's settings of a file system: lifecycle, backup, protection, account preferences; what IAM asks for them."""
-import os
-import signal
 
 import pytest
-from berth import allow, policy, refusal, wait_until
+from berth import allow, policy, refusal
 
 UNKNOWN = "fs-0123456789abcdef0"
 RULES = [{"TransitionToIA": "AFTER_30_DAYS"}, {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"}]
@@ -114,8 +112,7 @@ def test_settings_are_there_after_the_daemon_was_killed(own_berth):
     efs.put_lifecycle_configuration(FileSystemId=id, LifecyclePolicies=RULES)
     efs.put_backup_policy(FileSystemId=id, BackupPolicy={"Status": "ENABLED"})
     own_berth.efs_call("PUT", f"file-systems/{id}/protection", {"ReplicationOverwriteProtection": "DISABLED"})
-    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    own_berth.kill_daemon()
     assert efs.describe_lifecycle_configuration(FileSystemId=id)["LifecyclePolicies"] == RULES
     assert efs.describe_backup_policy(FileSystemId=id)["BackupPolicy"]["Status"] == "ENABLED"
     [found] = own_berth.efs_call("GET", f"file-systems?FileSystemId={id}")[1]["FileSystems"]

@@ -161,8 +161,7 @@ def test_over_io_uring_a_person_and_a_task_share_files_until_the_daemon_dies(own
     code, output, _ = cluster.run("ring", ["sh", "-c", "cat /data/from-host; echo task > /data/from-task"], volume=(efs, "/data"))
     assert (code, output.strip()) == (0, "host")
     assert (directory / "from-task").read_text() == "task\n"
-    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    own_berth.kill_daemon()
     assert error_of(lambda: (directory / "from-task").read_text()) in (errno.ENOTCONN, errno.ECONNABORTED)
     fs(cluster, "unmount", str(directory))
     fs(cluster, "mount", file_system["FileSystemId"], str(directory), "--io-uring")

@@ -221,8 +221,7 @@ def test_a_daemon_that_is_killed_during_the_first_copy_finishes_it_later(own):
         file.write_text(f"text of {number} " * 50)
     replica = replicate(own, source)
     for _ in range(4):
-        os.kill(own.status()["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: own.command("status", "--json", check=False).returncode == 0)
+        own.kill_daemon()
         assert destination(own, source)["Status"] in ("ENABLING", "ENABLED")
     replicated(own, source)
     assert look(backing(own, source)) == look(backing(own, replica))

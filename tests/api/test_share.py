@@ -192,8 +192,7 @@ while True:
     put([rights[0], rights[2]])
     says("refused", "ok", "refused")
     lines = len(own_berth.logs(task).splitlines())
-    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    own_berth.kill_daemon()
     assert len(own_berth.logs(task).splitlines()) == lines  # its death and the next one's start changed nothing
     put(rights)
     wait_until(lambda: own_berth.logs(task).splitlines()[-1].split()[1:] == ["ok", "ok"])
@@ -305,8 +304,7 @@ def test_a_task_that_writes_does_not_notice_that_the_daemon_is_killed(own_berth)
     cluster.running(task)
     wait_until(lambda: "ready" in own_berth.logs(task))
     for kill in range(1, 4):
-        os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+        own_berth.kill_daemon()
         assert own_berth.status()["restarts"] == kill
     ended = cluster.stopped(task)
     assert own_berth.logs(task).splitlines() == ["ready", "whole"]
@@ -318,10 +316,10 @@ def test_a_daemon_that_is_killed_over_and_over_is_not_given_up(own_berth, direct
     own_berth.command("fs", "mount", file_system["FileSystemId"], str(directory))
     with open(directory / "journal", "w") as journal:
         for kill in range(1, 16):
-            os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
+            os.kill(own_berth.serving()["daemon_pid"], signal.SIGKILL)
             print(kill, file=journal, flush=True)
             assert (directory / "journal").read_text().split()[-1] == str(kill)
-    assert own_berth.status()["restarts"] == 15
+    assert own_berth.serving()["restarts"] == 15
 
 
 def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task_nor_a_mount(own_berth):
@@ -335,8 +333,7 @@ def test_a_daemon_killed_while_tasks_get_their_mounts_leaves_neither_half_a_task
     tasks = []
     for _ in range(8):
         tasks.append(cluster.start(definition))
-        os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-        wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+        own_berth.kill_daemon()
     for task in tasks:
         found = wait_until(lambda: (lambda t: t if t["lastStatus"] in ("RUNNING", "STOPPED") else None)(cluster.describe(task)), 60)
         if found["lastStatus"] == "STOPPED":  # its preparation was cut off, and that is what it says
@@ -370,8 +367,7 @@ def test_every_api_object_is_there_after_the_daemon_was_killed_and_after_a_stop(
                 iam.list_roles()["Roles"], iam.get_role_policy(RoleName="kept", PolicyName="test")["PolicyDocument"],
                 own_berth.client("ec2").describe_subnets()["Subnets"]]
     before = inventory()
-    os.kill(own_berth.status()["daemon_pid"], signal.SIGKILL)
-    wait_until(lambda: own_berth.command("status", "--json", check=False).returncode == 0)
+    own_berth.kill_daemon()
     assert inventory() == before
     own_berth.command("down")
     own_berth.up()

@@ -2,7 +2,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 import urllib.request
@@ -59,8 +58,7 @@ def test_a_lost_zone_s_tasks_wait_and_go_on_even_over_a_death_of_the_daemon(own)
     late = own.run("late", ["true"], volume=volume(file_system), zone=a)[2]
     assert late["stopCode"] == "TaskFailedToStart" and "Connection timed out" in late["stoppedReason"]
     # What is lost stays lost when the daemon dies, and the task still waits.
-    os.kill(berth.status()["daemon_pid"], signal.SIGKILL)
-    wait_until(lambda: berth.command("status", "--json", check=False).returncode == 0)
+    berth.kill_daemon()
     wait_until(lambda: waiting(berth, task) == 1)
     assert ticks(berth, file_system) == stuck
     zone(berth, "restore", a)
