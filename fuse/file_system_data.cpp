@@ -59,8 +59,10 @@ Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags
     return {};
   });
   if (!may_execute) return refuse(may_execute.error());
+  auto file = run_as(identity, caller.pid, open_it);
   // As the daemon: execve(2) reads for its caller, who need not be allowed to (an NFS server grants the same, RFC 1813, 4.4).
-  return open_it();
+  if (!file && file.error() == Errno{EACCES}) file = open_it();
+  return file;
 }
 
 Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent& intent) {

@@ -80,7 +80,9 @@ class Recovery {
       if (journal_.find(mount->number(), head.name()) != nullptr) {
         mount->serve(request, Journal::kRecovery, true);
       } else {
-        unserved.push_back({mount, {request.begin(), request.end()}});
+        // The recovery's own first: its buffer takes the others when they are served.
+        const auto at = worker == Journal::kRecovery ? unserved.begin() : unserved.end();
+        unserved.insert(at, {mount, {request.begin(), request.end()}});
       }
     }
     for (WaitingRecord& waiting : journal_.waiting()) {
