@@ -52,8 +52,7 @@ class Berth:
 
     def serving(self):
         """The status, once a daemon answers: one that has died is started again meanwhile."""
-        done = wait_until(lambda: (lambda d: d if d.returncode == 0 else None)(self.command("status", "--json", check=False)))
-        return json.loads(done.stdout)
+        return json.loads(wait_until(lambda: self.command("status", "--json", check=False).stdout))
 
     def kill_daemon(self):
         """And waits for the next one."""

@@ -21,6 +21,7 @@
 
 #include "tests/kernel_share/kept_share.hpp"
 #include "tests/kernel_share/served_share.hpp"
+#include "tests/support/descriptor_limit.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::fuse::test {
@@ -177,27 +178,11 @@ TEST_F(Faults, ADaemonWithoutDescriptorsSaysSoAndWorksOnWhenThereAreSome) {
   EXPECT_EQ(read_back("f"), 0);
 }
 
-// A limit of this process while it lives, and of the daemons that are started meanwhile.
-class LoweredLimit {
- public:
-  explicit LoweredLimit(rlim_t descriptors) {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    const struct rlimit lowered{descriptors, before_.rlim_max};
-    setrlimit(RLIMIT_NOFILE, &lowered);
-  }
-  LoweredLimit(const LoweredLimit&) = delete;
-  LoweredLimit& operator=(const LoweredLimit&) = delete;
-  ~LoweredLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  struct rlimit before_{};
-};
-
 TEST_F(Faults, OpenFilesAreNotRefusedForDescriptorsThatAreOnlyKeptToSaveTime) {
   constexpr rlim_t kLimit = 1024;
   constexpr int kOwn = 96;  // what a daemon has open without any file
   {
-    const LoweredLimit lowered(kLimit);
+    const berth::test::DescriptorLimit lowered(kLimit);
     start({.passthrough = false});
   }
   for (int i = 0; i < 400; ++i) ASSERT_EQ(make(fmt::format("d{}", i)), 0);

@@ -10,6 +10,7 @@
 
 #include "broker/base/log.hpp"
 #include "tests/kernel_share/served_share.hpp"
+#include "tests/support/descriptor_limit.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::fuse::test {
@@ -26,23 +27,6 @@ std::vector<Place> places(const TemporaryDirectory& temporary, int count) {
   }
   return all;
 }
-
-// The soft limit of descriptors, for what is started while it lives.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t descriptors) {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    struct rlimit limit = before_;
-    limit.rlim_cur = descriptors;
-    setrlimit(RLIMIT_NOFILE, &limit);
-  }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-  ~DescriptorLimit() { setrlimit(RLIMIT_NOFILE, &before_); }
-
- private:
-  struct rlimit before_{};
-};
 
 bool descriptors_for(int mounts) {
   struct rlimit limit{};
@@ -86,7 +70,7 @@ TEST(ManyFiles, TwoMountsKnowTenTimesAsManyAsTheDaemonMayHaveDescriptors) {
             0);
   std::unique_ptr<ServedShare> share;
   {
-    const DescriptorLimit limit(kFiles / 10);
+    const berth::test::DescriptorLimit limit(kFiles / 10);
     share = std::make_unique<ServedShare>(places(temporary, 2));
   }
   ASSERT_EQ(share->error(), "");
