@@ -38,14 +38,16 @@ class Killer(threading.Thread):
 
 
 @pytest.mark.parametrize("kind", [PostgreSql, MariaDb])
-def test_a_database_loses_nothing_while_the_daemon_is_killed_over_and_over(own_berth, directory, tmp_path, kind):
+def test_a_database_loses_nothing_while_the_daemon_is_killed_over_and_over(own_berth, kind):
     if absent := kind.missing():
         missing(f"needs {', '.join(absent)}: ./dev databases installs them")
     file_system = Cluster(own_berth, "databases").file_system()
+    # Not below pytest's own directory, which is closed to the databases' users; `berth down` unmounts it.
+    own_berth.home.chmod(0o755)
+    directory = own_berth.home / "mount"
+    directory.mkdir()
     own_berth.command("fs", "mount", file_system["FileSystemId"], str(directory))
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)  # pytest's own are closed to the databases' users
-    database = kind(directory, tmp_path)
+    database = kind(directory, own_berth.home)
     try:
         database.create()
         begun = time.monotonic()
