@@ -1,7 +1,6 @@
 #include "fuse/backing_watch.hpp"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -19,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "fuse/backing_kind.hpp"
 #include "fuse/grant.hpp"
 #include "fuse/stamp.hpp"
 
@@ -34,24 +34,12 @@ constexpr std::uint64_t kAll = kNames | FAN_ATTRIB | kWrites | FAN_EVENT_ON_CHIL
 // The share's own operations are events too: none of them wakes the reader sooner than this after it has read.
 constexpr int kPauseMilliseconds = 20;
 
-// File systems that nobody but this machine's kernel changes. Of others it would not hear all.
 bool reports_all_changes(int directory, DiskId& id) {
   struct statfs about{};
   if (fstatfs(directory, &about) != 0) return false;
   std::memcpy(id.data(), &about.f_fsid, sizeof(id));
-  constexpr long kXfs = 0x58465342;
-  constexpr long kBcachefs = static_cast<long>(0xca451a4e);
-  constexpr long kZfs = 0x2fc12fc1;
-  switch (static_cast<long>(about.f_type)) {
-    case EXT4_SUPER_MAGIC:  // ext2 and ext3 too
-    case BTRFS_SUPER_MAGIC:
-    case TMPFS_MAGIC:
-    case F2FS_SUPER_MAGIC:
-    case kXfs:
-    case kBcachefs:
-    case kZfs: return true;
-    default: return false;
-  }
+  const auto kind = BackingKind::of(directory);
+  return kind && kind->reports_all_changes();
 }
 
 bool is_fanotify(int fd) {

@@ -1,6 +1,5 @@
 // Open files and directories.
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "fuse/access_time.hpp"
+#include "fuse/backing_kind.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/standby.hpp"
 
@@ -293,12 +293,10 @@ Answer<Handle> FileSystem::open_directory(const Caller& caller, Ino ino, Intent&
 // somebody has looked meanwhile, in these file systems; not with ext4's inodes of 128 bytes, which have no time of birth either.
 bool FileSystem::times_are_fine(int directory, dev_t device) {
   if (times_device_ == device) return times_fine_;
-  struct statfs kind{};
+  const auto kind = BackingKind::of(directory);
   struct statx known{};
-  constexpr std::array<std::uint32_t, 4> kFine{0xEF53, 0x58465342, 0x9123683E, 0x01021994};  // ext4, xfs, btrfs, tmpfs
-  const bool fine = fstatfs(directory, &kind) == 0 &&
-                    std::ranges::find(kFine, static_cast<std::uint32_t>(kind.f_type)) != kFine.end() &&
-                    statx(directory, "", AT_EMPTY_PATH, STATX_BTIME, &known) == 0 && (known.stx_mask & STATX_BTIME) != 0;
+  const bool fine = kind && kind->times_each_change() && statx(directory, "", AT_EMPTY_PATH, STATX_BTIME, &known) == 0 &&
+                    (known.stx_mask & STATX_BTIME) != 0;
   times_fine_ = fine;
   times_device_ = device;
   return fine;

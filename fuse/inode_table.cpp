@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "fuse/backing_kind.hpp"
 #include "fuse/backing_watch.hpp"
 #include "fuse/journal.hpp"
 #include "fuse/standby.hpp"
@@ -187,7 +188,8 @@ Result<> InodeTable::open_mount_point() {
   mount_point_.reset(openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!mount_point_) return fail_errno(errno, "root directory of the mount");
   FileHandle handle;
-  handles_work_ = fuse::describe(root_fd, handle) && open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
+  const auto kind = BackingKind::of(root_fd);
+  handles_work_ = kind && kind->keeps_handles() && fuse::describe(root_fd, handle) && open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
   if (!handles_work_) return {};
   root.handle_type = handle.type;
   root.handle_size = handle.size;

@@ -1,6 +1,6 @@
 // InodeTable: what one mount's kernel knows: nodeids that stay the same over restarts, and the way from each to its inode.
 //
-// An inode is remembered as a file handle and opened by it when needed; where handles do not work (overlayfs, no
+// An inode is remembered as a file handle and opened by it when needed; where handles do not work (overlayfs, FUSE, no
 // CAP_DAC_READ_SEARCH, another file system mounted inside) its O_PATH descriptor is held instead. Thread-safe.
 // Locks: mutex_, then Coherence's. Neither is held over a system call that may touch the disk.
 #pragma once

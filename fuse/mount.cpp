@@ -20,6 +20,7 @@
 
 #include "broker/base/log.hpp"
 #include "broker/base/thread_sanitizer.hpp"
+#include "fuse/backing_kind.hpp"
 #include "fuse/connection.hpp"
 #include "fuse/identity.hpp"
 #include "fuse/kernel_order.hpp"
@@ -162,7 +163,8 @@ Result<std::shared_ptr<Mount>> Mount::create(Common& common, MountNumber number,
     std::ranges::copy(spec.identity->secondary_gids, header.groups.begin());
   }
   header.rights = encode_rights(spec.rights);
-  header.passthrough = passthrough && !spec.metered ? 1 : 0;
+  const auto kind = BackingKind::of(root.get());
+  header.passthrough = passthrough && !spec.metered && kind && !kind->decides_opens() ? 1 : 0;
   copy_text(header.file_system, spec.file_system);
   copy_text(header.client_zone, spec.ends.client);
   copy_text(header.target_zone, spec.ends.target);
