@@ -99,7 +99,8 @@ UniqueFd make_directory(const Trial& trial, const char* name, mode_t mode, gid_t
 }
 
 bool gives_files_away(const Trial& trial) {
-  return trial.make_file("given") && fchownat(trial.fd(), "given", kUser, kGroup, 0) == 0 && trial.owned_by("given", kUser, kGroup);
+  return trial.make_file("given") && fchownat(trial.fd(), "given", kUser, kGroup, 0) == 0 &&
+         trial.owned_by("given", kUser, kGroup);
 }
 
 bool makes_files_as_others(const Trial& trial) {
@@ -126,7 +127,8 @@ struct Need {
 constexpr std::array kNeeds{
     Need{names_and_renames, "it can't rename, or has no symbolic links or FIFOs"},
     Need{gives_files_away, "files there do not come to belong to whom they are given; an NFS export needs `no_root_squash`"},
-    Need{makes_files_as_others, "files there do not belong to the user who made them; an NFS export needs `sec=sys` and `no_all_squash`"},
+    Need{makes_files_as_others,
+         "files there do not belong to the user who made them; an NFS export needs `sec=sys` and `no_all_squash`"},
     Need{keeps_others_out, "permissions do not count there; a FUSE file system needs `-o default_permissions,allow_other`"},
 };
 
@@ -227,7 +229,8 @@ constexpr std::array kWants{
     Want{has_handles, {"file handles", "each file that a mount's kernel knows holds a descriptor of the daemon"}},
     Want{leaves_opens_to_the_kernel, {"passthrough", "reads and writes go through the daemon"}},
     Want{reports_all_changes, {"change notification", "changes made past the share are seen after a second"}},
-    Want{honours_groups, {"supplementary groups", "what only a supplementary group may do is refused; mount GlusterFS with `-o gid-timeout=0`"}},
+    Want{honours_groups,
+         {"supplementary groups", "what only a supplementary group may do is refused; mount GlusterFS with `-o gid-timeout=0`"}},
     Want{locks_ranges, {"POSIX locks", "fcntl locks fail or do not exclude"}},
     Want{locks_files, {"flock", "flock fails or does not exclude"}},
     Want{makes_nameless_files, {"nameless files", "O_TMPFILE fails"}},
@@ -247,7 +250,8 @@ Result<BackingTraits> look(const std::string& directory) {
   BackingTraits traits{.type = type_of(trial->fd()), .lacks = {}};
   for (const Need& need : kNeeds) {
     if (!need.met(*trial))
-      return fail(Code::failed_precondition, "no file system can be kept in `{}` ({}): {}", directory, traits.type, need.otherwise);
+      return fail(Code::failed_precondition, "no file system can be kept in `{}` ({}): {}", directory, traits.type,
+                  need.otherwise);
   }
   for (const Want& want : kWants) {
     if (!want.met(*trial)) traits.lacks.push_back(want.otherwise);

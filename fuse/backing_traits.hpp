@@ -19,8 +19,8 @@ struct BackingTraits {
   std::vector<Lack> lacks;
 };
 
-// Makes a directory `.berth-probe-*` in `directory`, tries everything in it, and removes it: some milliseconds on a disk. As root.
-// Fails with Code::failed_precondition, and what to do, where a file system can't be kept there at all: where files do not
+// Makes a directory `.berth-probe-*` in `directory`, tries everything in it, and removes it: some milliseconds on a disk. As
+// root. Fails with Code::failed_precondition, and what to do, where a file system can't be kept there at all: where files do not
 // belong to whom they are given, where names, links or locks are refused.
 Result<BackingTraits> look_at_backing(const std::string& directory);
 

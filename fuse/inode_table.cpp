@@ -189,7 +189,8 @@ Result<> InodeTable::open_mount_point() {
   if (!mount_point_) return fail_errno(errno, "root directory of the mount");
   FileHandle handle;
   const auto kind = BackingKind::of(root_fd);
-  handles_work_ = kind && kind->keeps_handles() && fuse::describe(root_fd, handle) && open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
+  handles_work_ = kind && kind->keeps_handles() && fuse::describe(root_fd, handle) &&
+                  open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
   if (!handles_work_) return {};
   root.handle_type = handle.type;
   root.handle_size = handle.size;

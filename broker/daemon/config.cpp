@@ -27,12 +27,29 @@ Result<> parse_listen(const std::string& text, Config& config) {
   return {};
 }
 
+// NAME=DIRECTORY.
+Result<> parse_place(const std::string& text, Config& config) {
+  const std::size_t equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789-";
+  if (equals == std::string::npos || name.empty() || name.find_first_not_of(kLetters) != std::string::npos)
+    return fail(Code::invalid_argument, "--place `{}` is not NAME=DIRECTORY with a name of a-z, 0-9 and -", text);
+  std::error_code failed;
+  const auto directory = std::filesystem::canonical(text.substr(equals + 1), failed);
+  if (failed || !std::filesystem::is_directory(directory))
+    return fail(Code::invalid_argument, "--place `{}`: {}", text, failed ? failed.message() : "not a directory");
+  if (!config.places.emplace(name, directory.string()).second)
+    return fail(Code::invalid_argument, "--place `{}`: the name is given twice", name);
+  return {};
+}
+
 }  // namespace
 
 ParsedConfig parse_command_line(int argc, char** argv) {
   ParsedConfig parsed;
   Config& config = parsed.config;
   std::string listen = "127.0.0.1:4580";
+  std::vector<std::string> places;
   CLI::App app{"The daemon of Berth; `berth up` starts it"};
   app.set_version_flag("--version", "berthd " BERTH_VERSION);
   // First: when one of the others is wrong, this one has been read, and `berth up` is told.
@@ -52,6 +69,7 @@ ParsedConfig parse_command_line(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0U, 1000U));
   app.add_flag("--efs-throughput", config.efs_throughput, "hold every file system to its throughput mode, bursting ones too");
+  app.add_option("--place", places, "NAME=DIRECTORY: where EFS file systems with the tag berth:place=NAME are kept; repeatable");
   app.add_option("--metrics-seconds", config.metrics_seconds, "how often metrics are sampled and file systems measured")
       ->capture_default_str()
       ->check(CLI::Range(1U, 3600U));
@@ -88,7 +106,11 @@ ParsedConfig parse_command_line(int argc, char** argv) {
   if (!config.docker_plugin.empty())
     config.docker_plugin = std::filesystem::absolute(config.docker_plugin).lexically_normal().string();
   config.state_directory = std::filesystem::absolute(config.state_directory).lexically_normal().string();
-  if (auto read = parse_listen(listen, config); !read) {
+  auto read = parse_listen(listen, config);
+  for (const std::string& place : places) {
+    if (read) read = parse_place(place, config);
+  }
+  if (!read) {
     parsed.exit_code = 2;
     parsed.problem = read.error().message;
     fmt::print(stderr, "berthd: {}\n", parsed.problem);

@@ -1,6 +1,7 @@
 // Config: what a start of the daemon can be told. Unknown options are errors.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,14 @@ struct Config {
   unsigned zones = 2;             // how many availability zones, 2 to 6
   unsigned request_workers = 16;  // calls decided at the same time
   unsigned share_workers = 4;
-  unsigned share_linger = 100;        // microseconds, as fuse::Share::Options::linger
-  double metadata_steady = 40;        // credential and metadata requests a second, for each path of a task: the
-  double metadata_burst = 60;         // ECS agent's limits; steady 0: none
-  bool passthrough = true;            // kernel passthrough on the share, where there is any
-  bool efs_throughput = false;        // hold every EFS file system to its throughput mode
-  unsigned metrics_seconds = 60;      // how often metrics are sampled and file systems measured
-  unsigned replication_seconds = 30;  // between two passes of a replication, at least
+  unsigned share_linger = 100;                // microseconds, as fuse::Share::Options::linger
+  double metadata_steady = 40;                // credential and metadata requests a second, for each path of a task: the
+  double metadata_burst = 60;                 // ECS agent's limits; steady 0: none
+  bool passthrough = true;                    // kernel passthrough on the share, where there is any
+  bool efs_throughput = false;                // hold every EFS file system to its throughput mode
+  std::map<std::string, std::string> places;  // directories for EFS file systems beside the state directory, by name
+  unsigned metrics_seconds = 60;              // how often metrics are sampled and file systems measured
+  unsigned replication_seconds = 30;          // between two passes of a replication, at least
   std::string docker_plugin = docker::kDefaultPluginSocket;  // socket of the volume plugin; empty: none
   bool docker_plugin_given = false;                          // else it may be missing
   std::string docker_plugin_missing;                         // why there is none

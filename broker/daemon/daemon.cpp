@@ -36,6 +36,7 @@
 #include "broker/launch/task_credentials.hpp"
 #include "broker/runtime/host_places.hpp"
 #include "broker/runtime/runtime.hpp"
+#include "broker/services/efs/places.hpp"
 #include "broker/services/efs/replicator.hpp"
 #include "broker/services/task_metadata/service.hpp"
 #include "broker/store/store.hpp"
@@ -93,6 +94,7 @@ class Daemon {
   Result<> open_state();
   Result<> start_share();
   void build_services();
+  services::efs::Places places() const;
   Result<> start_runtime();
   Result<> open_doors();
   void start_timers();
@@ -201,7 +203,7 @@ void Daemon::build_services() {
       },
       services::task_metadata::TaskMetadata::Options{.steady = config_.metadata_steady, .burst = config_.metadata_burst});
   efs_ = std::make_unique<services::efs::Parts>(services::efs::Parts{
-      *plane_, services::efs::directories_below(directory_.file_systems()), [this] { refresh_rights(); },
+      *plane_, services::efs::directories_in(places()), [this] { refresh_rights(); },
       [this] { share_control_->apply_throughput(); },
       [this](const fuse::FileSystemId& id) { return efs_metrics_->may_have_changed(id); },
       [this](const fuse::FileSystemId& id, const services::efs::Sizes& sizes) { efs_metrics_->measured(id, sizes); },
@@ -209,8 +211,8 @@ void Daemon::build_services() {
       [this](const fuse::FileSystemId& id) { return replicator_->progress(id); }});
   replicator_ = std::make_unique<services::efs::Replicator>(
       *plane_,
-      [parent = directory_.file_systems()](const auto& source, const auto& destination, auto since, auto& progress) {
-        return services::efs::replicate_below(parent, source, destination, since, progress);
+      [places = places()](const auto& source, const auto& destination, auto since, auto& progress) {
+        return services::efs::replicate_in(places, source, destination, since, progress);
       },
       [this] { refresh_rights(); },
       services::efs::Replicator::Options{.period = std::chrono::seconds(config_.replication_seconds)});
@@ -244,11 +246,15 @@ void Daemon::build_services() {
                                                      }});
 }
 
+services::efs::Places Daemon::places() const { return services::efs::Places(directory_.file_systems(), config_.places); }
+
 Result<> Daemon::start_runtime() {
+  std::vector<std::string> hidden = places().all();
+  hidden.push_back(directory_.path());
   auto runtime =
       runtime::Runtime::start({.state_directory = directory_.path(),
                                .run_name = run_name(directory_.path()),
-                               .hidden_paths = {directory_.path()},
+                               .hidden_paths = std::move(hidden),
                                .front_door_port = kFrontDoorPortInTask},
                               *share_, survival_, exits_,
                               {.report = [this](const runtime::Report& report) { life_->on_report(report); },

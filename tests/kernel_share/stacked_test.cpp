@@ -31,9 +31,8 @@ class Stacked : public testing::Test {
     ASSERT_EQ(below_->error(), "");
   }
   void serve(const std::optional<PosixUser>& identity = std::nullopt) {
-    share_ = std::make_unique<ServedShare>(
-        std::vector{Place{.spec = {.id = MountId("above/a"), .backing_directory = backing_, .identity = identity, .rights = kAll},
-                          .path = a_}});
+    share_ = std::make_unique<ServedShare>(std::vector{Place{
+        .spec = {.id = MountId("above/a"), .backing_directory = backing_, .identity = identity, .rights = kAll}, .path = a_}});
     ASSERT_EQ(share_->error(), "");
   }
 

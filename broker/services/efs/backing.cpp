@@ -1,60 +1,16 @@
 #include "broker/services/efs/backing.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
 #include <set>
 #include <utility>
 
-#include "broker/base/unique_fd.hpp"
-
 namespace berth::services::efs {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A new or renamed entry is durable when its directory is.
-Result<> sync_directory(const std::string& path) {
-  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() < 0 || ::fsync(directory.get()) != 0) return fail_errno(errno, "sync `" + path + "`");
-  return {};
-}
-
-Result<> make_directory(const std::string& parent, const fuse::FileSystemId& id) {
-  std::error_code failed;
-  fs::create_directories(parent, failed);
-  if (failed) return fail_errno(failed.value(), "make `" + parent + "`");
-  const auto path = backing_directory(parent, id);
-  if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(errno, "make `" + path + "`");
-  // The root of a new file system is root's and 0755, whatever the daemon's umask is.
-  if (::chmod(path.c_str(), 0755) != 0) return fail_errno(errno, "chmod `" + path + "`");
-  return sync_directory(parent);
-}
-
-std::string staging_directory(const std::string& parent, const fuse::FileSystemId& destination) {
-  return parent + "/.replica-" + destination.str();
-}
-
-// Renamed first: half a file system must never be found under its own name.
-Result<> remove_directory(const std::string& parent, const fuse::FileSystemId& id) {
-  const auto path = backing_directory(parent, id);
-  const auto away = parent + "/.deleted-" + id.str();
-  if (::rename(path.c_str(), away.c_str()) == 0) {
-    if (auto synced = sync_directory(parent); !synced) return synced;
-  } else if (errno != ENOENT) {
-    return fail_errno(errno, "rename `" + path + "`");
-  }
-  // The other one is what a replication left that was deleted as the daemon died.
-  for (const auto& left : {away, staging_directory(parent, id)}) {
-    std::error_code failed;
-    fs::remove_all(left, failed);
-    if (failed) return fail_errno(failed.value(), "remove `" + left + "`");
-  }
-  return {};
-}
 
 constexpr std::size_t kDirectoriesMax = 1000;  // told apart: a number that can be listed
 constexpr int kRootLevelsMax = 4;              // of an access point's root directory
@@ -74,8 +30,7 @@ void add_to_directories(Sizes& sizes, const std::string& name, bool is_directory
 }
 
 // Files come and go while the walk runs: what is gone by then does not count and is no error.
-Result<Sizes> measure_directory(const std::string& parent, const fuse::FileSystemId& id, const std::set<std::string>& roots) {
-  const auto path = backing_directory(parent, id);
+Result<Sizes> measure_directory(const std::string& path, const std::set<std::string>& roots) {
   std::error_code failed;
   auto entries = fs::recursive_directory_iterator(path, fs::directory_options::skip_permission_denied, failed);
   if (failed) return fail_errno(failed.value(), "measure `" + path + "`");
@@ -95,23 +50,21 @@ Result<Sizes> measure_directory(const std::string& parent, const fuse::FileSyste
 
 }  // namespace
 
-std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id) { return parent + "/" + id.str(); }
-
-Backing directories_below(const std::string& parent) {
+Backing directories_in(const Places& places) {
   return {
-      .make = [parent](const fuse::FileSystemId& id) { return make_directory(parent, id); },
-      .remove = [parent](const fuse::FileSystemId& id) { return remove_directory(parent, id); },
-      .measure = [parent](const fuse::FileSystemId& id,
-                          const std::set<std::string>& roots) { return measure_directory(parent, id, roots); },
+      .make = [places](const fuse::FileSystemId& id, const std::string& place) { return places.make(id, place); },
+      .remove = [places](const fuse::FileSystemId& id) { return places.remove(id); },
+      .measure = [places](const fuse::FileSystemId& id,
+                          const std::set<std::string>& roots) { return measure_directory(places.directory(id), roots); },
   };
 }
 
-Result<fuse::replica::Report> replicate_below(const std::string& parent, const fuse::FileSystemId& source,
-                                              const fuse::FileSystemId& destination, std::optional<TimePoint> since,
-                                              fuse::replica::Progress& progress) {
-  return fuse::replica::sync_tree({.source = backing_directory(parent, source),
-                                   .destination = backing_directory(parent, destination),
-                                   .staging = staging_directory(parent, destination),
+Result<fuse::replica::Report> replicate_in(const Places& places, const fuse::FileSystemId& source,
+                                           const fuse::FileSystemId& destination, std::optional<TimePoint> since,
+                                           fuse::replica::Progress& progress) {
+  return fuse::replica::sync_tree({.source = places.directory(source),
+                                   .destination = places.directory(destination),
+                                   .staging = places.staging(destination),
                                    .since = since},
                                   progress);
 }

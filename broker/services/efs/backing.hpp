@@ -1,8 +1,4 @@
-// Where the bytes of the file systems are: one directory each below one directory of the state directory.
-//
-//   <state>/file-systems/fs-0123456789abcdef0/          the file system's root
-//   <state>/file-systems/.deleted-fs-0123456789abcdef0/ on its way out
-//   <state>/file-systems/.replica-fs-0123456789abcdef0/ what a replication makes before it puts it into the file system
+// What the EFS service needs done on the disks.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +9,7 @@
 #include <string>
 
 #include "broker/base/error.hpp"
+#include "broker/services/efs/places.hpp"
 #include "fuse/catalog.hpp"
 #include "fuse/replica/tree_sync.hpp"
 
@@ -24,22 +21,21 @@ struct Sizes {
   std::map<std::string, std::uint64_t> directories;  // "/teams/red": with all that is below
 };
 
-// What the service needs done on the disk; called without the control lock. Each accepts what is done already.
+// Called without the control lock. Each accepts what is done already.
 struct Backing {
-  std::function<Result<>(const fuse::FileSystemId&)> make;
+  // In the place of this name (Places::make); empty: in the state directory.
+  std::function<Result<>(const fuse::FileSystemId&, const std::string& place)> make;
   std::function<Result<>(const fuse::FileSystemId&)> remove;
   // Walks the whole tree. Directories right below the root are told apart, and those of `roots`, at most four levels deep.
   std::function<Result<Sizes>(const fuse::FileSystemId&, const std::set<std::string>& roots)> measure;
 };
 
 // The real one.
-Backing directories_below(const std::string& parent);
-// The directory that `directories_below(parent)` makes for `id`; also what a mount of the share serves.
-std::string backing_directory(const std::string& parent, const fuse::FileSystemId& id);
+Backing directories_in(const Places& places);
 
 // One pass of a replication between two of them.
-Result<fuse::replica::Report> replicate_below(const std::string& parent, const fuse::FileSystemId& source,
-                                              const fuse::FileSystemId& destination, std::optional<TimePoint> since,
-                                              fuse::replica::Progress& progress);
+Result<fuse::replica::Report> replicate_in(const Places& places, const fuse::FileSystemId& source,
+                                           const fuse::FileSystemId& destination, std::optional<TimePoint> since,
+                                           fuse::replica::Progress& progress);
 
 }  // namespace berth::services::efs

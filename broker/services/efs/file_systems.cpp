@@ -150,7 +150,12 @@ void name_new(FileSystemRecord& record, Control& c) {
 }
 
 Result<> make_available(const Parts& parts, const FileSystemId& id) {
-  if (auto made = parts.backing.make(id); !made) return made;
+  const auto place = parts.plane.read([&](const Control& c) {
+    const auto* record = c.catalog.find(id);
+    if (record == nullptr || !record->tags.contains("berth:place")) return std::string();
+    return record->tags.at("berth:place");
+  });
+  if (auto made = parts.backing.make(id, place); !made) return made;
   return parts.plane.with([&](Control& c) {
     if (auto* record = c.catalog.edit(id)) record->life_cycle = LifeCycle::available;
   });
@@ -171,7 +176,8 @@ Outcome<Json> create_file_system(const Parts& parts, const CallContext& context,
   if (auto made = make_available(parts, id); !made) {
     parts.plane.apply([&](Control& c) { c.catalog.erase(id); });
     log::error("file system not made", {{"file_system", id.str()}, {"error", made.error().message}});
-    return refuse("InternalServerError", made.error().message);
+    const bool asked_wrongly = made.error().code == Code::invalid_argument || made.error().code == Code::failed_precondition;
+    return refuse(asked_wrongly ? "BadRequest" : "InternalServerError", made.error().message);
   }
   return answer;
 }

@@ -21,7 +21,8 @@ class EfsWorld : public testing::ServiceWorld<> {
 
   Parts parts() {
     return {.plane = world.plane(),
-            .backing = {.make = [this](const fuse::FileSystemId& id) -> Result<> {
+            .backing = {.make = [this](const fuse::FileSystemId& id, const std::string& place) -> Result<> {
+                          if (place == "nowhere") return fail(Code::invalid_argument, "there is no place `nowhere`");
                           if (disk_is_full) return fail(Code::io, "no space left on device");
                           directories.insert(id.str());
                           return {};

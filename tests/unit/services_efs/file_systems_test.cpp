@@ -52,6 +52,14 @@ TEST_F(FileSystems, ADirectoryThatCanNotBeMadeLeavesNothingBehind) {
   make_file_system("demo");
 }
 
+TEST_F(FileSystems, APlaceThatNobodyNamedIsTheCallersMistake) {
+  const auto refused = call("CreateFileSystem",
+                            {{"CreationToken", "demo"}, {"Tags", Json::array({{{"Key", "berth:place"}, {"Value", "nowhere"}}})}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "BadRequest");
+  EXPECT_THAT(must("DescribeFileSystems", Json::object())["FileSystems"], SizeIs(0));
+}
+
 TEST_F(FileSystems, ThroughputFiguresGoWithProvisionedOnly) {
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ThroughputMode", "provisioned"}}), "BadRequest");
   EXPECT_EQ(code_of("CreateFileSystem", {{"CreationToken", "a"}, {"ProvisionedThroughputInMibps", 5.0}}), "BadRequest");
