@@ -173,8 +173,9 @@ class Cluster:
         self.subnets = {zone["name"]: zone["default_subnet"] for zone in berth.status()["zones"]}
         self.zones = sorted(self.subnets)
 
-    def file_system(self, zones=None, policy_document=None):
-        made = self.efs.create_file_system(CreationToken=f"{self.name}-{time.monotonic_ns()}")
+    def file_system(self, zones=None, policy_document=None, tags=None):
+        made = self.efs.create_file_system(CreationToken=f"{self.name}-{time.monotonic_ns()}",
+                                           Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()])
         wait_until(lambda: self.efs.describe_file_systems(FileSystemId=made["FileSystemId"])["FileSystems"][0]["LifeCycleState"] == "available")
         for zone in self.zones if zones is None else zones:
             self.efs.create_mount_target(FileSystemId=made["FileSystemId"], SubnetId=self.subnets[zone])

@@ -34,11 +34,12 @@ Result<> note_traits(const fuse::FileSystemId& id, const std::string& directory)
   if (::geteuid() != 0) return {};
   const auto traits = fuse::look_at_backing(directory);
   if (!traits) return fail(traits.error());
-  log::info("backing directory looked at",
-            {{"file_system", id.str()}, {"directory", directory}, {"type", traits->type}, {"lacks", traits->lacks.size()}});
-  for (const auto& lack : traits->lacks)
+  log::info("backing directory looked at", {{"file_system", id.str()}, {"directory", directory}, {"type", traits->type}});
+  std::vector<std::string> lacks;
+  for (const auto& lack : traits->lacks) lacks.push_back(fmt::format("{} ({})", lack.what, lack.meaning));
+  if (!lacks.empty())
     log::warning("backing directory lacks something",
-                 {{"directory", directory}, {"type", traits->type}, {"lacks", std::string(lack.what)}, {"so", std::string(lack.meaning)}});
+                 {{"directory", directory}, {"type", traits->type}, {"lacks", fmt::format("{}", fmt::join(lacks, "; "))}});
   return {};
 }
 
@@ -126,6 +127,7 @@ Result<> Places::make(const fuse::FileSystemId& id, const std::string& place) co
 
 // The link goes after the content and before the emptied directory, which tells, as long as the link is there, that its disk is.
 Result<> Places::remove(const fuse::FileSystemId& id) const {
+  const auto places = all();  // while there is the link to name its own
   if (const auto elsewhere = target(id); !elsewhere.empty()) {
     const auto home = fs::path(elsewhere).parent_path().string();
     const auto there = take_away(home, id);
@@ -145,7 +147,7 @@ Result<> Places::remove(const fuse::FileSystemId& id) const {
   }
   // The other one is what a replication left that was deleted as the daemon died. Without its link, an emptied directory may be
   // in any place.
-  for (const auto& place : all()) {
+  for (const auto& place : places) {
     for (const auto& left : {away(place, id), staged(place, id)}) {
       if (auto gone = remove_tree(left); !gone) return gone;
     }
