@@ -57,7 +57,7 @@ class RunningShare final : public Share {
   ~RunningShare() override {
     reactor_.stop();
     const auto mounts = std::exchange(mounts_, {});
-    for (const auto& mount : mounts) end_mount(*mount);
+    for (const auto& [id, mount] : mounts) end_mount(*mount);
   }
 
   Result<> run(unsigned workers) {
@@ -99,7 +99,7 @@ class RunningShare final : public Share {
   const bool watch_;
   Common common_;
   mutable std::mutex mutex_;  // outermost; no system call that may block under it
-  std::vector<std::shared_ptr<Mount>> mounts_;
+  std::map<MountId, std::shared_ptr<Mount>> mounts_;
   std::map<std::string, zones::Usage> ended_;  // of mounts that are gone, by file system
   std::set<MountId> being_made_;
   MountNumber next_number_ = 1;
@@ -107,8 +107,8 @@ class RunningShare final : public Share {
 };
 
 std::shared_ptr<Mount> RunningShare::find(const MountId& id) const {
-  const auto found = std::ranges::find_if(mounts_, [&](const auto& mount) { return mount->id() == id; });
-  return found == mounts_.end() ? nullptr : *found;
+  const auto found = mounts_.find(id);
+  return found == mounts_.end() ? nullptr : found->second;
 }
 
 Result<> RunningShare::reserve(const MountId& id) {
@@ -124,7 +124,7 @@ Result<UniqueFd> RunningShare::mount(const MountSpec& spec) {
   const std::scoped_lock lock(mutex_);
   being_made_.erase(spec.id);
   if (!made) return fail(made.error().within("mount `" + spec.id.str() + "`"));
-  if (!(*made)->abandoned()) mounts_.push_back(*made);
+  if (!(*made)->abandoned()) mounts_.emplace(spec.id, *made);
   return place;
 }
 
@@ -211,7 +211,7 @@ Result<std::vector<MountId>> RunningShare::recover() {
     recovered.push_back(mount->id());
     mount->take_back();  // the daemon may have died on its way to it
     const std::scoped_lock lock(mutex_);
-    mounts_.push_back(mount);
+    mounts_.emplace(mount->id(), mount);
   }
   return recovered;
 }
@@ -220,9 +220,9 @@ void RunningShare::end(MountNumber number, std::string_view reason) {
   std::shared_ptr<Mount> ended;
   {
     const std::scoped_lock lock(mutex_);
-    const auto found = std::ranges::find_if(mounts_, [&](const auto& mount) { return mount->number() == number; });
+    const auto found = std::ranges::find_if(mounts_, [&](const auto& each) { return each.second->number() == number; });
     if (found == mounts_.end()) return;
-    ended = *found;
+    ended = found->second;
     mounts_.erase(found);
     if (const std::string file_system = ended->file_system(); !file_system.empty()) ended_[file_system].add(ended->usage(true));
   }
@@ -254,7 +254,7 @@ Result<> RunningShare::set_rights(const MountId& id, Rights rights) {
 void RunningShare::set_network(zones::Network network) {
   common_.gates.set_network(std::move(network));
   const std::scoped_lock lock(mutex_);
-  for (const auto& mount : mounts_) {
+  for (const auto& [id, mount] : mounts_) {
     if (common_.gates.state(mount->number()).fault) mount->drop_all_names();
   }
 }
@@ -266,7 +266,7 @@ std::vector<Share::FileSystemUse> RunningShare::use(bool take_sizes) {
     all[file_system] = {file_system, usage, 0, 0};
     if (take_sizes) usage.reads.smallest = usage.reads.largest = usage.writes.smallest = usage.writes.largest = 0;
   }
-  for (const auto& mount : mounts_) {
+  for (const auto& [id, mount] : mounts_) {
     if (mount->file_system().empty()) continue;
     FileSystemUse& use = all[mount->file_system()];
     use.file_system = mount->file_system();
@@ -282,7 +282,7 @@ std::vector<Share::FileSystemUse> RunningShare::use(bool take_sizes) {
 std::vector<Share::MountStats> RunningShare::stats() const {
   const std::scoped_lock lock(mutex_);
   std::vector<MountStats> all;
-  for (const auto& mount : mounts_) all.push_back(mount->stats());
+  for (const auto& [id, mount] : mounts_) all.push_back(mount->stats());
   return all;
 }
 
