@@ -157,6 +157,15 @@ void Coherence::drop_attributes(const Knowers& knowers) const {
   }
 }
 
+bool Coherence::prune(MountNumber mount, std::span<const Ino> inodes) {
+  const auto cache = cache_of(mount);
+  return cache == nullptr || cache->prune(inodes);
+}
+
+void Coherence::forget_soon(MountNumber mount, Ino directory, std::string name) {
+  if (auto cache = cache_of(mount)) notifier_.drop_soon({std::move(cache), directory, std::move(name)});
+}
+
 void Coherence::attributes_changed(Node& node, MountNumber by) {
   node.stamp_ = 0;
   drop_attributes(others(node, by));

@@ -16,6 +16,8 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -60,6 +62,9 @@ class Node {
   bool unheard() const { return unheard_.load(std::memory_order_acquire); }
   void set_unheard(bool unheard) { unheard_.store(unheard, std::memory_order_release); }
 
+  // Of a file: whether any mount has it open.
+  bool open() const { return opens_.load(std::memory_order_relaxed) != 0; }
+
   // Of a directory: what Coherence::moves() was when it was found not to lie deep.
   std::uint32_t not_deep() const { return not_deep_.load(std::memory_order_relaxed); }
   void set_not_deep(std::uint32_t moves) { not_deep_.store(moves, std::memory_order_relaxed); }
@@ -97,6 +102,11 @@ class Coherence {
   void name_changed(Node& directory, std::string_view name, MountNumber by);
   // The same for two names at once, which may lie in one directory: others wait once.
   void names_changed(Node& directory, std::string_view name, Node& other_directory, std::string_view other_name, MountNumber by);
+  // Nothing has changed, but the mount's kernel is to forget those of the inodes that nothing uses. False where it can't, but can
+  // be told names (forget_soon).
+  bool prune(MountNumber mount, std::span<const Ino> inodes);
+  // It is to forget the name some time soon, and what it stands for if nothing uses it.
+  void forget_soon(MountNumber mount, Ino directory, std::string name);
   void attributes_changed(Node& node, MountNumber by);
   void attributes_changed(const InodeKey& key, MountNumber by);
   // Rises when a directory is moved into another: all that lies below it may be as deep as it was not. Never 0.

@@ -27,7 +27,7 @@ using Descriptor = std::shared_ptr<const UniqueFd>;
 class DescriptorCache {
  public:
   // Descriptors are scarce once their numbers, of which the lowest free one is always taken, have come to `scarce_from`.
-  explicit DescriptorCache(std::size_t capacity, int scarce_from = INT_MAX);
+  explicit DescriptorCache(std::size_t capacity, int scarce_from = INT_MAX / 15 * 14);
 
   Descriptor find(MountNumber mount, Ino ino);
   void put(MountNumber mount, Ino ino, Descriptor descriptor);
@@ -37,8 +37,11 @@ class DescriptorCache {
   // Of whatever was opened: where its number shows that descriptors are scarce, some cached ones are
   // given up, so that the next to be opened has one.
   void opened(int fd) {
-    if (fd >= scarce_from_) shrink();
+    if (scarce(fd)) shrink();
   }
+  bool scarce(int fd) const { return fd >= scarce_from_; }
+  // So few are left that they are needed for files that are opened.
+  bool very_scarce(int fd) const { return fd >= scarce_from_ / 14 * 15; }  // scarce from 7/8 of the limit on, so from 15/16
 
  private:
   struct Key {

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "fuse/backing_kind.hpp"
+#include "fuse/backing_name.hpp"
 #include "fuse/backing_watch.hpp"
 #include "fuse/journal.hpp"
 #include "fuse/standby.hpp"
@@ -263,6 +264,7 @@ Answer<Ino> InodeTable::retain_open(int fd, struct stat& attributes) {
 Answer<Ino> InodeTable::retain_described(int fd, const FileHandle* handle, struct stat& attributes) {
   bool fresh = false;
   const auto ino = count_described(fd, handle, attributes, fresh);
+  if (ino ? fresh && handle == nullptr && descriptors_scarce() : ino.error() == Errno{EMFILE}) thin();
   if (ino && fresh && fstatat(fd, "", &attributes, AT_EMPTY_PATH) != 0) return unretain(*ino), refuse_last();
   return ino;
 }
@@ -314,7 +316,9 @@ Answer<Ino> InodeTable::count_described(int fd, const FileHandle* handle, const 
   // A nameless file (O_TMPFILE) has no handle that would find it again.
   if (handle == nullptr || attributes.st_nlink == 0) {
     UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!held) return free_.push_back(slot), refuse(EMFILE);
+    scarce_ = !held || cache_.scarce(held.get());
+    const bool known_by_name_alone = handle == nullptr && attributes.st_nlink != 0;
+    if (!held || (known_by_name_alone && cache_.very_scarce(held.get()))) return free_.push_back(slot), refuse(EMFILE);
     hold(*record, std::move(held));
   }
   ino = ino_of(slot, *record);
@@ -328,6 +332,43 @@ Answer<Ino> InodeTable::count_described(int fd, const FileHandle* handle, const 
   nodes_.at(slot) = &coherence_.know(key_of(attributes), mount_, ino);
   fresh = true;
   return ino;
+}
+
+void InodeTable::thin() {
+  constexpr std::size_t kSome = 64;
+  constexpr std::size_t kFew = 8;  // each costs several calls, and a wait
+  const std::vector<Ino> some = some_held(kSome);
+  if (some.empty() || coherence_.prune(mount_, some)) return;
+  const int root = slots_.at(0)->held - 1;
+  for (std::size_t i = 0; i < std::min(some.size(), kFew); ++i) {
+    // Its own: the kernel may forget it meanwhile.
+    const UniqueFd file = own_descriptor(some[i]);
+    const auto named = file ? name_below(root, file.get()) : std::nullopt;
+    struct stat attributes{};
+    if (!named || fstatat(named->directory.get(), "", &attributes, AT_EMPTY_PATH) != 0) continue;
+    if (const Ino directory = find(attributes); directory != 0) coherence_.forget_soon(mount_, directory, named->name);
+  }
+}
+
+// By turns. Not directories: where somebody stands in one whose name is dropped, it would no longer find its way up.
+std::vector<Ino> InodeTable::some_held(std::size_t count) {
+  constexpr std::uint32_t kLookedAtMax = 256;
+  std::vector<Ino> some;
+  const std::scoped_lock lock(mutex_);
+  const std::uint32_t slots = slots_.size();
+  for (std::uint32_t looked_at = 0; looked_at < std::min(slots, kLookedAtMax) && some.size() < count; ++looked_at) {
+    const std::uint32_t slot = thin_at_ = (thin_at_ + 1) % slots;
+    const InodeRecord& record = *slots_.at(slot);
+    if (record.lookups == 0 || record.held == 0 || record.type == S_IFDIR || nodes_.at(slot)->open()) continue;
+    some.push_back(ino_of(slot, record));
+  }
+  return some;
+}
+
+UniqueFd InodeTable::own_descriptor(Ino ino) const {
+  const std::scoped_lock lock(mutex_);
+  const InodeRecord* known = record(ino);
+  return UniqueFd(known == nullptr || known->held == 0 ? -1 : fcntl(known->held - 1, F_DUPFD_CLOEXEC, 0));
 }
 
 Ino InodeTable::retain_known(const struct stat& attributes) {

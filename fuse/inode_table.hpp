@@ -78,6 +78,8 @@ class InodeTable {
   InodeRecord* record(Ino ino) const;
   // The nodeid of the inode with these attributes, if the kernel knows it; 0 else.
   Ino find(const struct stat& attributes) const;
+  // The inode that the kernel got to know last holds one of the last descriptors: it had better not get to know many at once.
+  bool descriptors_scarce() const { return scarce_.load(std::memory_order_relaxed); }
   // A file was opened: DescriptorCache::opened.
   void opened(int fd) { cache_.opened(fd); }
   // Keeps `fd` with the record: the last name of the inode goes away, and its handle with it.
@@ -118,6 +120,10 @@ class InodeTable {
   Answer<Ino> retain_described(int fd, const FileHandle* handle, struct stat& attributes);
   Answer<Ino> count_described(int fd, const FileHandle* handle, const struct stat& attributes, bool& fresh);
   void hold(InodeRecord& record, UniqueFd fd);
+  // Has the kernel forget some files that nobody has open, where each holds a descriptor and there are few left.
+  void thin();
+  std::vector<Ino> some_held(std::size_t count);
+  UniqueFd own_descriptor(Ino ino) const;
   void unknow_all();
   void unknow(std::uint32_t slot, const InodeRecord& record);
   // Descriptors of an inode that was forgotten. With the last one of what was removed its file system frees it, which takes a
@@ -153,6 +159,8 @@ class InodeTable {
   std::unordered_map<InodeKey, std::uint32_t, InodeKeyHash> index_;  // to the newest record, where numbers were used again
   std::vector<std::uint32_t> free_;
   std::uint64_t used_ = 0;
+  std::uint32_t thin_at_ = 0;  // a slot
+  std::atomic<bool> scarce_ = false;
   IdleBlocks blocks_;
   std::uint32_t freed_ = 0;  // since the heap's memory was given back
 };

@@ -2,6 +2,7 @@
 // notifications; tests have their own. Thread-safe.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "fuse/layout.hpp"
@@ -26,6 +27,9 @@ class KernelCache {
     return true;
   }
   virtual bool drops_all_names() const = 0;
+  // Forgets those of the inodes that nothing uses, whatever their names are, without waiting. False where the kernel can't
+  // (before 6.18).
+  virtual bool prune(std::span<const Ino> inodes) = 0;
   // Whether the mount's requests may be held back, and a name then keeps whoever drops it waiting.
   virtual bool slow() { return false; }
   // Who may search a directory has changed: drops the names that were cached under the old rule, if the kernel does not

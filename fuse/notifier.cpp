@@ -40,6 +40,15 @@ void Notifier::drop(std::vector<CachedName> names) {
   batch->done.wait_for(lock, last_, finished);
 }
 
+void Notifier::drop_soon(CachedName name) {
+  const std::scoped_lock lock(mutex_);
+  if (jobs_.size() >= kWaitingMax) return;
+  const auto nobody = std::make_shared<Batch>();
+  nobody->pending = 1;
+  jobs_.push_back({std::move(name), nobody});
+  call_another();
+}
+
 std::set<std::shared_ptr<KernelCache>> Notifier::unfinished(const std::shared_ptr<Batch>& batch) const {
   std::set<std::shared_ptr<KernelCache>> caches;
   for (const Job& job : jobs_) {

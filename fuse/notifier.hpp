@@ -36,6 +36,8 @@ class Notifier {
 
   // The names are no longer served when it returns.
   void drop(std::vector<CachedName> names);
+  // Drops it when a thread comes to it; not at all where many wait for that already.
+  void drop_soon(CachedName name);
 
  private:
   struct Batch {
@@ -47,6 +49,7 @@ class Notifier {
     std::shared_ptr<Batch> batch;
   };
   static constexpr std::size_t kThreadsMax = 4;
+  static constexpr std::size_t kWaitingMax = 256;
   static constexpr std::chrono::microseconds kBrief{100};
 
   void call_another();

@@ -35,7 +35,7 @@ class Listing {
     param.attr.st_mode = name.type;
     const bool dots = std::strcmp(name.name, ".") == 0 || std::strcmp(name.name, "..") == 0;
     if (dots && directory_ == kRootIno) param.attr.st_ino = mount_.key_of(kRootIno).number;  // says nothing of what is above
-    if (plus_ && !dots) {
+    if (plus_ && !dots && !mount_.files().inodes().descriptors_scarce()) {
       const auto entry = mount_.files().lookup(caller_of(req_), directory_, name.name);
       if (entry && entry->ino != 0) param = entry_param(mount_, *entry);
     }

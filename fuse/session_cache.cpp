@@ -1,6 +1,13 @@
 #include "fuse/session_cache.hpp"
 
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+
 #include "fuse/libfuse.hpp"
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 
@@ -30,6 +37,19 @@ bool SessionCache::drop_every_name() {
   tell([](struct fuse_session* session) { fuse_lowlevel_notify_increment_epoch(session); });
 #endif
   return true;
+}
+
+// Past libfuse, which has no call for it.
+bool SessionCache::prune(std::span<const Ino> inodes) {
+  if (!prunes_) return false;
+  tell([&](struct fuse_session* session) {
+    const NotifyPrune prune{.head = {static_cast<std::uint32_t>(sizeof(NotifyPrune) + inodes.size_bytes()), kNotifyPrune, 0},
+                            .count = static_cast<std::uint32_t>(inodes.size())};
+    std::array<struct iovec, 2> parts{
+        {{const_cast<NotifyPrune*>(&prune), sizeof(prune)}, {const_cast<Ino*>(inodes.data()), inodes.size_bytes()}}};
+    if (writev(fuse_session_fd(session), parts.data(), parts.size()) < 0 && errno == EINVAL) prunes_ = false;
+  });
+  return prunes_;
 }
 
 bool SessionCache::slow() {

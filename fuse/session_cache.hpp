@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <span>
 #include <string>
 
 #include "fuse/grant.hpp"
@@ -28,6 +29,7 @@ class SessionCache final : public KernelCache {
   void drop_attributes(Ino ino) override;
   void drop_name(Ino directory, const std::string& name) override;
   bool drops_all_names() const override { return epochs_; }
+  bool prune(std::span<const Ino> inodes) override;
   bool slow() override;
   void access_changed() override;
 
@@ -41,6 +43,7 @@ class SessionCache final : public KernelCache {
   std::atomic<struct fuse_session*> session_ = nullptr;
   std::atomic<unsigned> calls_ = 0;
   std::atomic<bool> epochs_ = false;
+  std::atomic<bool> prunes_ = true;  // until the kernel says no
 };
 
 }  // namespace berth::fuse

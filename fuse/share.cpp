@@ -32,7 +32,7 @@ rlim_t descriptor_limit() {
 // As many descriptors as pay. Open files come first (DescriptorCache::opened): from seven eighths of the limit on there are
 // fewer.
 std::size_t cached_descriptors(rlim_t limit) { return std::clamp<std::size_t>(limit / 4, 64, 4096); }
-int scarce_from(rlim_t limit) { return static_cast<int>(std::min<rlim_t>(limit - limit / 8, INT_MAX)); }
+int scarce_from(rlim_t limit) { return static_cast<int>(std::min<rlim_t>(limit - limit / 8, INT_MAX / 15 * 14)); }
 
 // `share/<number>` is a mount's header; its tables have longer names.
 std::optional<MountNumber> number_of_region(std::string_view name) {

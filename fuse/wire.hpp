@@ -19,6 +19,7 @@ inline constexpr std::uint32_t kOpNotifyReply = 41;
 
 inline constexpr std::int32_t kNotifyRetrieve = 5;
 inline constexpr std::int32_t kNotifyResend = 7;
+inline constexpr std::int32_t kNotifyPrune = 9;
 inline constexpr std::uint64_t kResentBit = std::uint64_t{1} << 63U;
 inline constexpr std::uint64_t kInterruptBit = 1;           // FUSE_INT_REQ_BIT: the INTERRUPT of the request with this name
 inline constexpr unsigned long kBackingClose = 0x4004e502;  // FUSE_DEV_IOC_BACKING_CLOSE: _IOW(229, 2, uint32_t)
@@ -54,6 +55,13 @@ struct NotifyRetrieve {  // fuse_out_header, fuse_notify_retrieve_out
   std::uint64_t offset;
   std::uint32_t size;
   std::uint32_t padding;
+};
+
+struct NotifyPrune {  // fuse_out_header, fuse_notify_prune_out; the nodeids follow
+  ReplyHead head;
+  std::uint32_t count;
+  std::uint32_t padding;
+  std::uint64_t spare;
 };
 
 // The second word of flags in fuse_init_in (after its head) and in fuse_init_out.

@@ -52,9 +52,10 @@ TEST_F(Traits, OfATmpfsAreComplete) {
 
 TEST_F(Traits, OfAFileSystemBehindFuseSayWhatIsMissing) {
   std::filesystem::create_directories(temporary_ / "disk");
-  const ServedShare share(
-      {{.spec = {.id = MountId("below/it"), .backing_directory = temporary_ / "disk", .rights = {.write = true, .root_access = true}},
-        .path = place_}});
+  const ServedShare share({{.spec = {.id = MountId("below/it"),
+                                     .backing_directory = temporary_ / "disk",
+                                     .rights = {.write = true, .root_access = true}},
+                            .path = place_}});
   const auto traits = look_at_backing(place_);
   ASSERT_TRUE(traits) << traits.error().message;
   EXPECT_EQ(traits->type, "fuse.berth");
@@ -69,7 +70,8 @@ TEST_F(Traits, ADirectoryWhereRootIsNobodyIsRefused) {
   std::filesystem::create_directories(temporary_ / "disk");
   std::filesystem::permissions(temporary_ / "disk", std::filesystem::perms::all);
   const ServedShare share(
-      {{.spec = {.id = MountId("below/it"), .backing_directory = temporary_ / "disk", .rights = {.write = true}}, .path = place_}});
+      {{.spec = {.id = MountId("below/it"), .backing_directory = temporary_ / "disk", .rights = {.write = true}},
+        .path = place_}});
   const auto traits = look_at_backing(place_);
   ASSERT_FALSE(traits);
   EXPECT_EQ(traits.error().code, Code::failed_precondition);

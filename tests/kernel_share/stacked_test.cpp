@@ -57,6 +57,16 @@ TEST_F(Stacked, WhatTheKernelDropsFromMemoryBelowIsFoundAgain) {
   EXPECT_EQ(attributes.st_size, 5);
 }
 
+TEST_F(Stacked, MoreFilesThanDescriptorsAreWalkedWithoutAnError) {
+  BERTH_NEEDS(kernel_is_at_least(6, 18), "a kernel that can be asked to forget inodes (6.18)");
+  const berth::test::DescriptorLimit limit(1024);
+  ASSERT_EQ(shell("mkdir " + disk_ + "/many && cd " + disk_ + "/many && seq 5000 | xargs touch"), 0);
+  serve();
+  EXPECT_EQ(output_of("cd " + a_ + "/many && ls -l | wc -l"), "5001");
+  EXPECT_EQ(output_of("cd " + a_ + "/many && seq 5000 | xargs stat -c %s | sort | uniq -c | tr -s ' '"), " 5000 0");
+  EXPECT_EQ(shell("cd " + a_ + "/many && seq 5000 | xargs rm"), 0);
+}
+
 TEST_F(Stacked, TheFileSystemBelowSeesTheAccessPointsUserAndNotTheCallerOpenFiles) {
   serve(PosixUser{1001, 1001, {}});
   ASSERT_EQ(shell("mkdir -m 777 " + backing_ + "/d"), 0);

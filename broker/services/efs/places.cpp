@@ -112,7 +112,8 @@ Result<> Places::make(const fuse::FileSystemId& id, const std::string& place) co
   if (named == named_.end()) {
     std::vector<std::string> names;
     for (const auto& [name, directory] : named_) names.push_back(name);
-    return fail(Code::invalid_argument, "there is no place `{}` to keep a file system in; there are: {} (`berth up -- --place {}=DIRECTORY` names one)",
+    return fail(Code::invalid_argument,
+                "there is no place `{}` to keep a file system in; there are: {} (`berth up -- --place {}=DIRECTORY` names one)",
                 place, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")), place);
   }
   const std::string& home = named->second;

@@ -27,6 +27,7 @@ class FakeCache final : public KernelCache {
     return epochs_;
   }
   bool drops_all_names() const override { return epochs_; }
+  bool prune(std::span<const Ino>) override { return false; }
   bool slow() override { return is_slow; }
   void access_changed() override { said.emplace_back("access"); }
 
@@ -217,6 +218,7 @@ class BusyCache final : public KernelCache {
     return epochs_;
   }
   bool drops_all_names() const override { return epochs_; }
+  bool prune(std::span<const Ino>) override { return false; }
   void access_changed() override {}
 
   std::promise<void> free;
