@@ -316,7 +316,7 @@ Answer<Ino> InodeTable::count_described(int fd, const FileHandle* handle, const 
   // A nameless file (O_TMPFILE) has no handle that would find it again.
   if (handle == nullptr || attributes.st_nlink == 0) {
     UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    scarce_ = !held || cache_.scarce(held.get());
+    if (!handles_work_) scarce_ = !held || cache_.scarce(held.get());
     const bool known_by_name_alone = handle == nullptr && attributes.st_nlink != 0;
     if (!held || (known_by_name_alone && cache_.very_scarce(held.get()))) return free_.push_back(slot), refuse(EMFILE);
     hold(*record, std::move(held));

@@ -78,7 +78,8 @@ class InodeTable {
   InodeRecord* record(Ino ino) const;
   // The nodeid of the inode with these attributes, if the kernel knows it; 0 else.
   Ino find(const struct stat& attributes) const;
-  // The inode that the kernel got to know last holds one of the last descriptors: it had better not get to know many at once.
+  // Where all inodes hold descriptors: the one that the kernel got to know last holds one of the last. It had better not get to
+  // know many at once.
   bool descriptors_scarce() const { return scarce_.load(std::memory_order_relaxed); }
   // A file was opened: DescriptorCache::opened.
   void opened(int fd) { cache_.opened(fd); }
