@@ -14,7 +14,7 @@
 namespace berth::fuse {
 namespace {
 
-std::string path_of(int fd) {
+std::string where_is(int fd) {
   std::string path(PATH_MAX, '\0');
   const ssize_t size = readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), path.data(), path.size());
   path.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
@@ -32,8 +32,8 @@ UniqueFd open_below(int root, const std::string& path) {
 }  // namespace
 
 std::optional<BackingName> name_below(int root, int fd) {
-  const std::string above = path_of(root) + "/";
-  const std::string path = path_of(fd);
+  const std::string above = where_is(root) + "/";
+  const std::string path = where_is(fd);
   if (above.size() < 2 || !path.starts_with(above)) return std::nullopt;
   const std::string_view inside = std::string_view(path).substr(above.size());
   const auto slash = inside.rfind('/');
