@@ -97,7 +97,8 @@ void DataStress::write() {
   const Range r = range(kSizeMax);
   const std::string bytes = fresh(r.size);
   note(fmt::format("write {} at {}", r.size, r.from));
-  must(pwrite(file(), bytes.data(), r.size, static_cast<off_t>(r.from)) == static_cast<ssize_t>(r.size), "write");
+  const ssize_t size = pwrite(file(), bytes.data(), r.size, static_cast<off_t>(r.from));
+  must(size == static_cast<ssize_t>(r.size), fmt::format("write gave {} of {} bytes", size, r.size));
   put(r.from, bytes);
 }
 
