@@ -68,6 +68,45 @@ TEST_P(Crash, AVerifiedWorkloadOnTwoMountsSeesNoErrorThroughManyKills) {
               static_cast<long long>(workload.longest_pause().count()));
 }
 
+// The kernel answers a request itself, with EIO, where it can't copy it because the thread that reads it was killed. Only the first
+// requests that a daemon reads could meet that, so it dies as soon as one was answered.
+TEST_P(Crash, AWriteIsWholeWhereTheDaemonIsKilledWhileItReadsIt) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const UniqueFd written(ends[0]);
+  UniqueFd writes(ends[1]);
+  std::array<pid_t, 2> writers{};
+  for (std::size_t i = 0; i < writers.size(); ++i) {
+    writers[i] = fork();
+    if (writers[i] != 0) continue;
+    const std::string bytes(std::size_t{1} << 20U, 'x');
+    const UniqueFd file(open((at_ + "/file" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    char error = 0;
+    while (error == 0) {
+      const ssize_t size = pwrite(file.get(), bytes.data(), bytes.size(), 0);
+      if (size < 0) error = static_cast<char>(errno);
+      if (size >= 0 && std::cmp_less(size, bytes.size())) error = static_cast<char>(EIO);
+      if (write(writes.get(), &error, 1) != 1) break;
+    }
+    _exit(0);
+  }
+  writes.reset();
+  std::string errors;
+  for (int killed = 0; killed < 30 && errors.empty(); ++killed) {
+    char error = 0;
+    for (int i = 0; i < 3; ++i) {  // of two writers: one of them began its write after the last kill
+      ASSERT_EQ(read(written.get(), &error, 1), 1);
+      if (error != 0) errors = strerror(error) + (" after " + std::to_string(killed)) + " kills";
+    }
+    ASSERT_EQ(keeper_->kill_daemon(), "recovered 2");
+  }
+  EXPECT_EQ(errors, "");
+  for (const pid_t writer : writers) {
+    kill(writer, SIGKILL);
+    waitpid(writer, nullptr, 0);
+  }
+}
+
 TEST_P(Crash, LocksAndUnlinkedFilesAreStillThere) {
   const std::string path = at_ + "/locked";
   const UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
