@@ -119,7 +119,9 @@ void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
     Node* node = inodes_.node(ino);
     if (node == nullptr) continue;
-    coherence_.opened(*node, inodes_.mount(), ino, writable, true);
+    // Others were told by the dead daemon; where they may not have been, resolve() does so. Whoever is asking for the attributes
+    // meanwhile would get them, but his kernel, told once more, would not take the size from them.
+    coherence_.opened(*node, inodes_.mount(), ino, writable, false);
     if (writable) node->set_unheard(true);  // it may have been
   }
   for (const Handle directory : opens_.directories()) list_page(directory);  // of whose list the kernel may have got a part

@@ -55,6 +55,7 @@ void FileSystem::resolve(JournalRecord& record) {
     coherence_.attributes_changed(InodeKey{inode.device, inode.number}, 0);
   }
   for (const Ino ino : {record.parent, record.new_parent}) coherence_.attributes_changed(key_of(ino), 0);
+  if (record.opened != 0) coherence_.attributes_changed(opened_key(record.opened), 0);
   if (record.stage == Stage::begun && record.change != Change::append) {
     record.result = record.change == Change::resize ? kOnlyResized : 0;
     record.stage = was_carried_out(record) ? Stage::done : Stage::received;

@@ -68,6 +68,8 @@ void Journal::start(JournalRecord& record, MountNumber mount, std::uint32_t opco
   record.opcode = opcode;
   record.stage = Stage::received;
   record.change = Change::none;
+  record.parent = record.new_parent = 0;
+  record.before = record.new_before = {};
   record.opened = 0;
   record.result = 0;
   record.answering = 0;

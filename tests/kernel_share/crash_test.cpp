@@ -29,6 +29,7 @@ namespace berth::fuse::test {
 namespace {
 
 constexpr Rights kAll{.write = true, .root_access = true};
+constexpr std::uint32_t kGetattr = 3;
 constexpr std::uint32_t kMkdir = 9;
 
 class Crash : public testing::TestWithParam<Way> {
@@ -104,6 +105,32 @@ TEST_P(Crash, AWriteIsWholeWhereTheDaemonIsKilledWhileItReadsIt) {
   for (const pid_t writer : writers) {
     kill(writer, SIGKILL);
     waitpid(writer, nullptr, 0);
+  }
+}
+
+// Of attributes that it asked for before it was told that they have changed, a kernel takes no size; copy_file_range(2) and mappings
+// go by the size that it has. The next daemon may tell it only of what was under way.
+TEST_P(Crash, WhoeverAsksForTheSizeWhileTheDaemonDiesCanCopyToTheEnd) {
+  constexpr off_t kSize = 8192;
+  for (const auto& [here, there] : {std::pair(at_, other_), std::pair(other_, at_)}) {
+    const UniqueFd file(open((here + "/file").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const UniqueFd other(open((there + "/file").c_str(), O_RDWR | O_CLOEXEC));
+    struct stat attributes{};
+    ASSERT_EQ(fstat(other.get(), &attributes), 0);
+    for (int i = 0; i < 32; ++i) ASSERT_EQ(ftruncate(file.get(), kSize), 0);  // whichever worker notes something has noted this
+    keeper_->set_trap(KeptShare::Trap::stop, Moment::received, kGetattr);
+    const pid_t copier = fork();
+    if (copier == 0) {
+      loff_t from = 0;
+      loff_t to = kSize;
+      if (fstat(other.get(), &attributes) != 0 || attributes.st_size != kSize) _exit(1);
+      _exit(copy_file_range(other.get(), &from, other.get(), &to, kSize, 0) == kSize ? 0 : 2);
+    }
+    ASSERT_EQ(keeper_->hear(), "stopped");
+    ASSERT_EQ(keeper_->kill_daemon(), "recovered 2");
+    int status = -1;
+    ASSERT_EQ(waitpid(copier, &status, 0), copier);
+    EXPECT_EQ(WEXITSTATUS(status), 0) << there;
   }
 }
 
