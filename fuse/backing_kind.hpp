@@ -16,6 +16,9 @@ class BackingKind {
   // Opening a file is allowed or refused by the file system or its server, not by mode bits in this kernel. In passthrough the
   // kernel opens the backing file as the program that asks, who need not be the one that the mount acts as.
   bool decides_opens() const;
+  // A file that loses its last name while any descriptor (O_PATH too) stands for it only gets another name in the same directory
+  // (`.nfs...`), until the descriptor is closed.
+  bool renames_held_files() const;
   // Nobody but this machine's kernel changes it, which reports every change (fanotify(7)).
   bool reports_all_changes() const;
   // Each change of a directory that was looked at gets a time of its own (Linux 6.13).

@@ -416,7 +416,7 @@ Answer<Entry> FileSystem::link(const Caller& caller, Ino ino, Ino parent, const 
 // The name is gone from `victim`: others' kernels must not keep its old link count, and ours may still use the inode.
 void FileSystem::lost_name(UniqueFd victim, const struct stat& left) {
   coherence_.attributes_changed(InodeKey{left.st_dev, left.st_ino}, inodes_.mount());
-  if (left.st_nlink == 0 || S_ISDIR(left.st_mode)) inodes_.pin(inodes_.find(left), std::move(victim));
+  if (victim && (left.st_nlink == 0 || S_ISDIR(left.st_mode))) inodes_.pin(inodes_.find(left), std::move(victim));
 }
 
 // Before the name is there: from then on another mount may take it away again.
@@ -426,10 +426,10 @@ void FileSystem::will_know(Node& directory, const char* name) {
 
 // After its name went. What had no other needs no second look.
 Answer<struct stat> FileSystem::what_is_left(const Intent::Victim& victim) {
-  if (!victim.fd) return refuse(ENOENT);
-  if (victim.attributes.st_nlink != 1) return stat_of(victim.fd.get());
+  if (!victim.there) return refuse(ENOENT);
+  if (victim.attributes.st_nlink != 1 && victim.fd) return stat_of(victim.fd.get());
   struct stat left = victim.attributes;
-  left.st_nlink = 0;
+  --left.st_nlink;
   return left;
 }
 
@@ -447,7 +447,7 @@ Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* n
   const std::uint32_t seen = node->names_version();
   Intent::Victim victim;
   auto removed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
-    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name, victim); !begun) return begun;
+    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name, victim, inodes_.may_hold(S_IFREG)); !begun) return begun;
     return intent.settle(answer(unlinkat(directory->fd(), name, flags)));
   });
   if (!removed) return removed;
@@ -481,7 +481,7 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   if (from_node == nullptr || to_node == nullptr) return refuse(ESTALE);
   if ((flags & RENAME_EXCHANGE) != 0) will_know(*from_node, name);
   will_know(*to_node, new_name);
-  UniqueFd victim;
+  Intent::Victim victim;
   const bool by_a_dead_daemon = intent.done();
   bool moves_directory = by_a_dead_daemon || flags == RENAME_EXCHANGE;
   auto renamed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
@@ -496,7 +496,7 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
                                 (flags & RENAME_EXCHANGE) != 0);
     if (!begun) return begun;
     const bool replaces = flags == 0 && !intent.new_name_was_free();
-    if (replaces) victim.reset(openat(to->fd(), new_name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (replaces) victim.find(to->fd(), new_name, inodes_.may_hold(S_IFREG));
     return intent.settle(answer(renameat2(from->fd(), name, to->fd(), new_name, flags)));
   });
   if (moves_directory) coherence_.directory_moves();
@@ -505,7 +505,7 @@ Answer<> FileSystem::rename(const Caller& caller, Ino parent, const char* name, 
   coherence_.names_changed(*from_node, name, *to_node, new_name, inodes_.mount());
   was_moved(intent.before(), away);
   if (by_a_dead_daemon || flags == RENAME_EXCHANGE) was_moved(intent.new_before(), away);
-  if (const auto left = victim ? stat_of(victim.get()) : refuse(ENOENT); left) lost_name(std::move(victim), *left);
+  if (const auto left = what_is_left(victim); left) lost_name(std::move(victim.fd), *left);
   return {};
 }
 

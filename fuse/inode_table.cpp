@@ -192,7 +192,8 @@ Result<> InodeTable::open_mount_point() {
   const auto kind = BackingKind::of(root_fd);
   handles_work_ = kind && kind->keeps_handles() && fuse::describe(root_fd, handle) &&
                   open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
-  if (!handles_work_) return {};
+  if (!handles_work_) return holds_no_files_ = false, Result<>{};
+  if (kind->renames_held_files()) holds_no_files_ = true;
   root.handle_type = handle.type;
   root.handle_size = handle.size;
   root.handle = handle.bytes;
@@ -248,7 +249,7 @@ Answer<Ino> InodeTable::retain(UniqueFd fd, struct stat& attributes) {
   FileHandle handle;
   const bool has_handle = describe(fd.get(), attributes, handle);
   auto ino = retain_described(fd.get(), has_handle ? &handle : nullptr, attributes);
-  if (ino && has_handle) cache_.put(mount_, *ino, std::make_shared<const UniqueFd>(std::move(fd)));
+  if (ino && has_handle && may_hold(attributes.st_mode)) cache_.put(mount_, *ino, std::make_shared<const UniqueFd>(std::move(fd)));
   return ino;
 }
 
@@ -484,7 +485,7 @@ Answer<Reach> InodeTable::reach(Ino ino) {
   UniqueFd fd = open_by_handle(mount_point_.get(), handle_of(*known), O_PATH | O_CLOEXEC);
   if (!fd) return refuse(errno == ENOENT ? ESTALE : errno);
   auto opened = std::make_shared<const UniqueFd>(std::move(fd));
-  cache_.put(mount_, ino, opened);
+  if (may_hold(known->type)) cache_.put(mount_, ino, opened);
   return Reach(opened->get(), opened);
 }
 

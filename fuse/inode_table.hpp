@@ -50,6 +50,11 @@ class InodeTable {
              std::atomic<std::uint32_t>* generation_floor = nullptr);
   ~InodeTable();
 
+  // No descriptor of a file stays open longer than a request needs it, however its file system is.
+  void hold_no_files() { holds_no_files_ = true; }
+  // Whether a descriptor of something of this type may be open while its name is taken away.
+  bool may_hold(mode_t mode) const { return !holds_no_files_ || S_ISDIR(mode); }
+
   // A new table whose nodeid 1 is `root`.
   Result<> create(UniqueFd root);
   // The table as a dead daemon left it.
@@ -153,6 +158,7 @@ class InodeTable {
   UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH
   std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;
+  bool holds_no_files_ = false;
 
   mutable BriefMutex mutex_;
   SlotTable<InodeRecord> slots_;

@@ -168,13 +168,25 @@ Answer<> Intent::makes(const InodeKey& directory, Ino parent, int directory_fd, 
   return begin(Change::make);
 }
 
-Answer<> Intent::removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim) {
+void Intent::Victim::find(int directory, const char* name, bool may_hold_files) {
+  there = false;
+  const auto hold = [&] { fd.reset(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)); };
+  if (!may_hold_files) {
+    there = fstatat(directory, name, &attributes, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there || !S_ISDIR(attributes.st_mode)) return;
+  }
+  hold();
+  there = fd && fstat(fd.get(), &attributes) == 0;
+  if (!there) fd.reset();
+}
+
+Answer<> Intent::removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim,
+                         bool may_hold_files) {
   turn_ = journal_.turns().take(Turns::of_name(directory, name));
   record_.parent = parent;
   copy_name(record_.name, name);
-  victim.fd.reset(openat(directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  if (victim.fd && fstat(victim.fd.get(), &victim.attributes) != 0) victim.fd.reset();
-  if (victim.fd) {
+  victim.find(directory_fd, name, may_hold_files);
+  if (victim.there) {
     record_.before = {victim.attributes.st_dev, victim.attributes.st_ino, 1};
   } else {
     record_.before = behind(directory_fd, name);

@@ -123,12 +123,16 @@ class Intent {
 
   // Before the backing call: each takes the turn and notes what there is. What may be done twice notes nothing.
   Answer<> makes(const InodeKey& directory, Ino parent, int directory_fd, const char* name);
-  // `victim`: what is to be removed, with its attributes; nothing where there is nothing, or nothing that the caller may see.
+  // What is to lose its name; not there where there is nothing, or nothing that the caller may see.
   struct Victim {
-    UniqueFd fd;
+    void find(int directory, const char* name, bool may_hold_files);
+
+    bool there = false;
+    UniqueFd fd;  // O_PATH; none where it may not be held
     struct stat attributes{};
   };
-  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim);
+  // `victim`: as it is found in its turn.
+  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim, bool may_hold_files);
   struct Place {
     InodeKey key;
     Ino ino;

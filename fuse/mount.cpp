@@ -134,6 +134,7 @@ void Mount::build(const std::optional<PosixUser>& identity) {
   revocation_.emplace(*grant_);
   inodes_.emplace(common_.survival, region_name(number_), number_, common_.cache, common_.coherence, &common_.watch,
                   header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records(), &header_->generation_floor);
+  if (common_.hold_no_files) inodes_->hold_no_files();
   opens_.emplace(common_.survival, region_name(number_));
   cache_ = std::make_shared<SessionCache>(*grant_, gated_);
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, *cache_, common_.locks, common_.journal);

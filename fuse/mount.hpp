@@ -44,6 +44,7 @@ struct Common {
       : survival(s),
         journal(s, options.fault),
         cache(cached_descriptors, scarce_from),
+        hold_no_files(options.hold_no_files),
         gates(options.clock != nullptr ? *options.clock : steady_clock),
         cache_timeout(options.cache_timeout.count()),
         watched_cache_timeout(options.watched_cache_timeout.count()) {}
@@ -53,6 +54,7 @@ struct Common {
   Survival& survival;
   Journal journal;
   DescriptorCache cache;
+  const bool hold_no_files;
   Notifier notifier;
   Coherence coherence{notifier};
   BackingWatch watch{survival, coherence};

@@ -104,6 +104,8 @@ class Share {
     const Clock* clock = nullptr;
     // False: as on kernels that can't send requests again (before 6.9), which are then taken from the memory of the dead daemon.
     bool resend = true;
+    // True: as on NFS, wherever it is (BackingKind::renames_held_files).
+    bool hold_no_files = false;
     FaultHook fault = nullptr;
   };
   // Fails with Code::unavailable and what to do where /dev/fuse is missing.
