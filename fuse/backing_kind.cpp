@@ -44,6 +44,8 @@ bool BackingKind::keeps_handles() const { return type_ != kFuse && type_ != kFat
 
 bool BackingKind::decides_opens() const { return among(std::array{kFuse, kNfs, kCeph, kCifs, kSmb2, k9p, kAfs, kLustre}, type_); }
 
+bool BackingKind::keeps_numbers() const { return !among(std::array{kNfs, kCifs, kSmb2, k9p, kAfs}, type_); }
+
 bool BackingKind::renames_held_files() const { return type_ == kNfs || type_ == kAfs; }
 
 bool BackingKind::reports_all_changes() const {

@@ -192,6 +192,7 @@ Result<> InodeTable::open_mount_point() {
   const auto kind = BackingKind::of(root_fd);
   handles_work_ = kind && kind->keeps_handles() && fuse::describe(root_fd, handle) &&
                   open_by_handle(mount_point_.get(), handle, O_PATH | O_CLOEXEC);
+  keeps_numbers_ = !handles_work_ || kind->keeps_numbers();
   if (!handles_work_) return holds_no_files_ = false, Result<>{};
   if (kind->renames_held_files()) holds_no_files_ = true;
   root.handle_type = handle.type;
@@ -373,7 +374,7 @@ UniqueFd InodeTable::own_descriptor(Ino ino) const {
 }
 
 Ino InodeTable::retain_known(const struct stat& attributes) {
-  const Ino ino = find(attributes);
+  const Ino ino = keeps_numbers_ ? find(attributes) : 0;
   if (ino == 0) return 0;
   // Only an open descriptor proves that the number was not given to another inode since.
   const Descriptor proof = cache_.find(mount_, ino);

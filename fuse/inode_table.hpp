@@ -158,6 +158,7 @@ class InodeTable {
   UniqueFd mount_point_;      // open_by_handle_at wants one that is not O_PATH
   std::uint64_t device_ = 0;  // of the root: handles of others need another mount point
   bool handles_work_ = false;
+  bool keeps_numbers_ = true;  // BackingKind
   bool holds_no_files_ = false;
 
   mutable BriefMutex mutex_;
