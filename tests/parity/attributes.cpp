@@ -52,7 +52,7 @@ class Walk {
     closedir(stream);
     std::ranges::sort(names);
     for (const auto& [name, type] : names) {
-      if (name == "." || name == "..") continue;
+      if (name == "." || name == ".." || is_removed_on_nfs(name)) continue;
       one(path + "/" + name, type);
     }
   }

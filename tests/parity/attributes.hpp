@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace berth::parity {
 
@@ -24,6 +25,9 @@ class ChangedTimes {
 
 // True where the file system below `directory` gives every change after a stat a time of its own (Linux 6.13).
 bool fine_clock(const std::string& directory);
+
+// An NFS client's name for a file that was removed while it was open, which nobody counts on.
+inline bool is_removed_on_nfs(std::string_view name) { return name.starts_with(".nfs"); }
 
 // The whole tree: names, attributes, contents, link targets, and which names are one inode.
 std::string snapshot(const std::string& root, bool access_times);

@@ -44,6 +44,7 @@ class Fighter {
       got = perform(step, mounted_);
     }
     become(actors()[0]);
+    if (step.op == Op::tmpfile && expected.error == EOPNOTSUPP && got.result < 0) return compare_times(step);
     if (expected == got || both_refuse(expected, got)) return compare_times(step);
     return fmt::format("native: {}\nmount:  {}", describe(expected), describe(got));
   }
@@ -142,6 +143,17 @@ std::string compare_trees(const Ground& ground) {
   return {};
 }
 
+// An NFS client removes the last of what was open a moment after it is closed.
+void remove_tree(const std::string& path) {
+  std::error_code error;
+  for (int tries = 0; tries < 1000; ++tries) {
+    std::filesystem::remove_all(path, error);
+    if (!error) return;
+    sched_yield();
+  }
+  throw std::filesystem::filesystem_error("a tree of the test", path, error);
+}
+
 // A tree of its own for each duel: the trees are removed behind the mounts' backs, who may remember the names.
 Ground fresh(Ground ground) {
   static int number = 0;
@@ -155,7 +167,7 @@ Ground fresh(Ground ground) {
 std::optional<Difference> duel(const Ground& where, const std::vector<Step>& steps) {
   const Ground ground = fresh(where);
   for (const std::string& tree : {ground.native, ground.backing}) {
-    std::filesystem::remove_all(tree);
+    remove_tree(tree);
     if (mkdir(tree.c_str(), 0777) != 0 || chmod(tree.c_str(), 0777) != 0) return Difference{0, "can't make " + tree};
   }
   std::optional<Difference> found;
@@ -169,8 +181,8 @@ std::optional<Difference> duel(const Ground& where, const std::vector<Step>& ste
       if (!text.empty()) found = Difference{i, text};
     }
   }
-  std::filesystem::remove_all(ground.native);
-  std::filesystem::remove_all(ground.backing);
+  remove_tree(ground.native);
+  remove_tree(ground.backing);
   return found;
 }
 

@@ -102,7 +102,9 @@ Outcome names_of(DIR* stream) {
   Outcome outcome;
   std::vector<std::string> names;
   errno = 0;
-  while (const dirent* entry = readdir(stream)) names.push_back(fmt::format("{}:{}", entry->d_name, entry->d_type));
+  while (const dirent* entry = readdir(stream)) {
+    if (!is_removed_on_nfs(entry->d_name)) names.push_back(fmt::format("{}:{}", entry->d_name, entry->d_type));
+  }
   outcome.error = errno;
   std::ranges::sort(names);
   outcome.data = fmt::format("{}", fmt::join(names, " "));
