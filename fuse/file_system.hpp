@@ -166,6 +166,7 @@ class FileSystem {
   bool was_carried_out(const JournalRecord& record);
   bool was_renamed(const JournalRecord& record, const KnownInode& now);
   static bool was_resized(const JournalRecord& record, const struct stat& now);
+  void ask_anew(Ino ino);
   Answer<Entry> made_before(const Intent& intent);
   Answer<Created> created_before(const Intent& intent, int flags);
   Answer<Entry> enter(int directory, const char* name);

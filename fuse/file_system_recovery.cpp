@@ -1,6 +1,11 @@
 // What the requests did that a dead daemon could not answer.
 #include "fuse/file_system.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <array>
+
 namespace berth::fuse {
 namespace {
 
@@ -49,7 +54,18 @@ bool FileSystem::was_resized(const JournalRecord& record, const struct stat& now
   return wanted < record.size_before ? now.st_size < record.size_before : now.st_size >= wanted;
 }
 
+// A call to another machine's file system that was killed in the middle has been made, perhaps, while this kernel still answers from
+// what it knew before.
+void FileSystem::ask_anew(Ino ino) {
+  struct statx unused{};
+  const auto inode = inodes_.reach(ino);
+  if (inode) static_cast<void>(::statx(inode->fd(), "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &unused));
+}
+
 void FileSystem::resolve(JournalRecord& record) {
+  for (const Ino ino : {record.parent, record.new_parent}) {
+    if (ino != 0) ask_anew(ino);
+  }
   // Other mounts may not have been told; of names none is remembered after a crash.
   for (const KnownInode& inode : {record.before, record.new_before}) {
     coherence_.attributes_changed(InodeKey{inode.device, inode.number}, 0);
@@ -64,7 +80,12 @@ void FileSystem::resolve(JournalRecord& record) {
   // Before another request can take the name away.
   if (const auto directory = inodes_.reach(record.parent)) {
     Journal::continue_with(&record);
-    static_cast<void>(enter(directory->fd(), record.name.data()));
+    const auto made = enter(directory->fd(), record.name.data());
+    // An NFS server keeps the verifier of an exclusive create in the file's times, until the client sets them (RFC 8881, 18.16.3).
+    if (made && S_ISREG(made->attributes.st_mode) && !inodes_.may_hold(S_IFREG)) {
+      constexpr std::array<timespec, 2> kNow{timespec{0, UTIME_NOW}, timespec{0, UTIME_NOW}};
+      static_cast<void>(utimensat(directory->fd(), record.name.data(), kNow.data(), AT_SYMLINK_NOFOLLOW));
+    }
     Journal::continue_with(nullptr);
   }
 }
