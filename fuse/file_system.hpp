@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "broker/base/unique_fd.hpp"
 #include "fuse/answer.hpp"
@@ -152,6 +153,8 @@ class FileSystem {
 
   // After a crash, before anything is served: finds out whether the request was carried out. As the daemon itself.
   void resolve(JournalRecord& record);
+  // The inodes whose attributes it changed, or was about to change; some may be none.
+  std::vector<InodeKey> changed_by(const JournalRecord& record) const;
   InodeKey key_of(Ino ino) const;
 
   // Null for what is not an open file.
@@ -167,6 +170,7 @@ class FileSystem {
   bool was_renamed(const JournalRecord& record, const KnownInode& now);
   static bool was_resized(const JournalRecord& record, const struct stat& now);
   void ask_anew(Ino ino);
+  void tell_of_open(Ino ino);
   Answer<Entry> made_before(const Intent& intent);
   Answer<Created> created_before(const Intent& intent, int flags);
   Answer<Entry> enter(int directory, const char* name);

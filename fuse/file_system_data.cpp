@@ -66,7 +66,7 @@ Answer<UniqueFd> FileSystem::reopen(const Caller& caller, int path_fd, int flags
 }
 
 Answer<Handle> FileSystem::open(const Caller& caller, Ino ino, int flags, Intent& intent) {
-  if (intent.opened() != 0) return intent.opened();
+  if (intent.opened() != 0) return tell_of_open(ino), intent.opened();
   if (asks_to_write(flags)) {
     if (auto allowed = may_write(); !allowed) return refuse(allowed.error());
   }
@@ -119,8 +119,8 @@ void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
     Node* node = inodes_.node(ino);
     if (node == nullptr) continue;
-    // Others were told by the dead daemon; where they may not have been, resolve() does so. Whoever is asking for the attributes
-    // meanwhile would get them, but his kernel, told once more, would not take the size from them.
+    // Others were told by the dead daemon. Whoever is asking for the attributes meanwhile would get them, but his kernel, told once
+    // more, would not take the size from them.
     coherence_.opened(*node, inodes_.mount(), ino, writable, false);
     if (writable) node->set_unheard(true);  // it may have been
   }
@@ -355,7 +355,7 @@ void FileSystem::list_taken_in(Handle handle) {
 Answer<Created> FileSystem::created_before(const Intent& intent, int flags) {
   auto entry = made_before(intent);
   if (!entry) return refuse(entry.error());
-  if (intent.opened() != 0) return Created{*entry, intent.opened()};
+  if (intent.opened() != 0) return tell_of_open(entry->ino), Created{*entry, intent.opened()};
   const auto inode = inodes_.reach(entry->ino);
   if (!inode) return refuse(inode.error());
   const std::string name = fmt::format("{}", inode->fd());

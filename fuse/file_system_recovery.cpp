@@ -66,12 +66,6 @@ void FileSystem::resolve(JournalRecord& record) {
   for (const Ino ino : {record.parent, record.new_parent}) {
     if (ino != 0) ask_anew(ino);
   }
-  // Other mounts may not have been told; of names none is remembered after a crash.
-  for (const KnownInode& inode : {record.before, record.new_before}) {
-    coherence_.attributes_changed(InodeKey{inode.device, inode.number}, 0);
-  }
-  for (const Ino ino : {record.parent, record.new_parent}) coherence_.attributes_changed(key_of(ino), 0);
-  if (record.opened != 0) coherence_.attributes_changed(opened_key(record.opened), 0);
   if (record.stage == Stage::begun && record.change != Change::append) {
     record.result = record.change == Change::resize ? kOnlyResized : 0;
     record.stage = was_carried_out(record) ? Stage::done : Stage::received;
@@ -88,6 +82,19 @@ void FileSystem::resolve(JournalRecord& record) {
     }
     Journal::continue_with(nullptr);
   }
+}
+
+// The dead daemon may have opened it and told nobody.
+void FileSystem::tell_of_open(Ino ino) {
+  if (Node* node = inodes_.node(ino)) coherence_.attributes_changed(*node, inodes_.mount());
+}
+
+std::vector<InodeKey> FileSystem::changed_by(const JournalRecord& record) const {
+  return {{record.before.device, record.before.number},
+          {record.new_before.device, record.new_before.number},
+          key_of(record.parent),
+          key_of(record.new_parent),
+          opened_key(record.opened)};
 }
 
 Answer<Entry> FileSystem::made_before(const Intent& intent) {

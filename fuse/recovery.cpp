@@ -40,8 +40,9 @@ class Recovery {
     }
   }
 
-  std::vector<Unserved> answer(std::span<std::byte> buffer, bool resend) {
-    std::vector<Unserved> unserved;
+  LeftOver answer(std::span<std::byte> buffer, bool resend) {
+    LeftOver left;
+    std::vector<Unserved>& unserved = left.requests;
     bool all_came_again = true;
     for (const auto& [number, mount] : mounts_) {
       if (resend && mount->ask_again()) {
@@ -52,14 +53,17 @@ class Recovery {
       }
     }
     for (JournalRecord& record : journal_.records()) {
-      Mount* mount = record.unique == 0 || record.answering != 0 ? nullptr : find(record.mount);
-      if (mount != nullptr) mount->drop_interrupted(record);
+      Mount* mount = record.unique == 0 ? nullptr : find(record.mount);
+      if (mount == nullptr) continue;
+      const auto changed = mount->files().changed_by(record);
+      left.changed.insert(left.changed.end(), changed.begin(), changed.end());
+      if (record.answering == 0) mount->drop_interrupted(record);
     }
     for (WaitingRecord& waiting : journal_.waiting()) {
       if (all_came_again || find(waiting.mount) == nullptr) waiting.unique = 0;
     }
     journal_.recovered();
-    return unserved;
+    return left;
   }
 
  private:
@@ -107,7 +111,7 @@ class Recovery {
 
 }  // namespace
 
-Result<std::vector<Unserved>> finish_interrupted(Common& common, const std::vector<std::shared_ptr<Mount>>& mounts, bool resend) {
+Result<LeftOver> finish_interrupted(Common& common, const std::vector<std::shared_ptr<Mount>>& mounts, bool resend) {
   if (mounts.empty()) return Recovery(common, mounts).answer({}, resend);
   Recovery recovery(common, mounts);
   auto buffer = common.journal.buffer(Journal::kRecovery);

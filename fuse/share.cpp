@@ -87,6 +87,7 @@ class RunningShare final : public Share {
   std::shared_ptr<Mount> find(const MountId& id) const;
   Result<> reserve(const MountId& id);
   Result<> finish(const std::vector<std::shared_ptr<Mount>>& resumed);
+  Result<> serve(const std::vector<Unserved>& requests);
   Result<std::shared_ptr<Mount>> make(const MountSpec& spec, UniqueFd& place);
   void end(MountNumber number, std::string_view reason);
   void end_mount(Mount& mount) {
@@ -170,19 +171,25 @@ Result<> RunningShare::finish(const std::vector<std::shared_ptr<Mount>>& resumed
   std::jthread([&] {
     prepare_worker_thread();
     common_.watch.pass_over_thread();
-    auto unserved = finish_interrupted(common_, resumed, resend_);
-    if (!unserved) return void(finished = fail(unserved.error()));
-    if (unserved->empty()) return;
-    auto buffer = common_.journal.buffer(Journal::kRecovery);
-    if (!buffer) return void(finished = fail(buffer.error()));
-    for (const Unserved& one : *unserved) {
-      // One that waited is noted no more as soon as the buffer, which outlives this daemon, has it.
-      const auto request = common_.journal.put(one.mount->number(), one.request, *buffer);
-      common_.journal.waits_no_more(one.mount->number(), read_as<RequestHead>(request).name());
-      reactor_.serve(*one.mount, request, Journal::kRecovery);
-    }
+    auto left = finish_interrupted(common_, resumed, resend_);
+    if (!left) return void(finished = fail(left.error()));
+    finished = serve(left->requests);
+    for (const InodeKey& inode : left->changed) common_.coherence.attributes_changed(inode, kNoMount);
   }).join();
   return finished;
+}
+
+Result<> RunningShare::serve(const std::vector<Unserved>& requests) {
+  if (requests.empty()) return {};
+  auto buffer = common_.journal.buffer(Journal::kRecovery);
+  if (!buffer) return fail(buffer.error());
+  for (const Unserved& one : requests) {
+    // One that waited is noted no more as soon as the buffer, which outlives this daemon, has it.
+    const auto request = common_.journal.put(one.mount->number(), one.request, *buffer);
+    common_.journal.waits_no_more(one.mount->number(), read_as<RequestHead>(request).name());
+    reactor_.serve(*one.mount, request, Journal::kRecovery);
+  }
+  return {};
 }
 
 Result<std::vector<MountId>> RunningShare::recover() {

@@ -75,9 +75,9 @@ class FakeKernel {
     if (!resumed) return fail(resumed.error());
     mount_ = std::move(*resumed);
     if (!again.empty() && send(kernel_.get(), again.data(), again.size(), MSG_NOSIGNAL) < 0) return fail_errno(errno, "send");
-    auto unserved = finish_interrupted(common_, {mount_}, true);
-    if (!unserved) return fail(unserved.error());
-    for (Unserved& one : *unserved) one.mount->serve(one.request, 0);
+    auto left = finish_interrupted(common_, {mount_}, true);
+    if (!left) return fail(left.error());
+    for (Unserved& one : left->requests) one.mount->serve(one.request, 0);
     return {};
   }
 

@@ -12,6 +12,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fuse/backing_kind.hpp"
 #include "tests/kernel_share/kept_share.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
@@ -43,6 +44,8 @@ class Backing : public testing::Test {
  protected:
   void SetUp() override {
     BERTH_NEEDS(why_no_mounts().empty(), why_no_mounts());
+    const UniqueFd directory(open(temporary_.path().c_str(), O_PATH | O_CLOEXEC));
+    BERTH_NEEDS(BackingKind::of(directory.get())->reports_all_changes(), "a file system that reports changes");
     ASSERT_EQ(shell("mkdir -p " + backing_ + "/d && printf 123 > " + backing_ + "/d/f"), 0);
     serve({.cache_timeout = std::chrono::hours(1)});
   }

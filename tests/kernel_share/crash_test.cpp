@@ -113,8 +113,9 @@ TEST_P(Crash, AWriteIsWholeWhereTheDaemonIsKilledWhileItReadsIt) {
 TEST_P(Crash, WhoeverAsksForTheSizeWhileTheDaemonDiesCanCopyToTheEnd) {
   constexpr off_t kSize = 8192;
   for (const auto& [here, there] : {std::pair(at_, other_), std::pair(other_, at_)}) {
-    const UniqueFd file(open((here + "/file").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    const UniqueFd other(open((there + "/file").c_str(), O_RDWR | O_CLOEXEC));
+    const std::string name = here == at_ ? "/one" : "/two";
+    const UniqueFd file(open((here + name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    const UniqueFd other(open((there + name).c_str(), O_RDWR | O_CLOEXEC));
     struct stat attributes{};
     ASSERT_EQ(fstat(other.get(), &attributes), 0);
     for (int i = 0; i < 32; ++i) ASSERT_EQ(ftruncate(file.get(), kSize), 0);  // whichever worker notes something has noted this

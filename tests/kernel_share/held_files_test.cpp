@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fuse/backing_kind.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
 
@@ -97,6 +98,8 @@ TEST_F(HeldFiles, ADirectoryAndAnOpenFileAreThereUntilTheyAreClosed) {
 
 // Else the first test would tell nothing.
 TEST_F(HeldFiles, ElsewhereTheyAreHeldSoThatWhatIsLeftOfThemCanBeSeen) {
+  const UniqueFd backing(open((temporary_ / "backing").c_str(), O_PATH | O_CLOEXEC));
+  BERTH_NEEDS(!BackingKind::of(backing.get())->renames_held_files(), "a file system other than NFS");
   serve(false);
   ASSERT_NO_FATAL_FAILURE(make_known("victim"));
   EXPECT_EQ(unlink((temporary_ / "b/victim").c_str()), -1);
