@@ -145,6 +145,11 @@ bool leaves_opens_to_the_kernel(const Trial& trial) {
   return kind && !kind->decides_opens();
 }
 
+bool removes_open_files(const Trial& trial) {
+  const auto kind = BackingKind::of(trial.fd());
+  return kind && !kind->renames_held_files();
+}
+
 bool reports_all_changes(const Trial& trial) {
   const auto kind = BackingKind::of(trial.fd());
   return kind && kind->reports_all_changes();
@@ -191,6 +196,11 @@ bool reserves_space(const Trial& trial) {
   return file && fallocate(file.get(), 0, 0, 4096) == 0;
 }
 
+bool reserves_space_behind_the_end(const Trial& trial) {
+  const UniqueFd file = trial.make_file("behind");
+  return file && fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
+}
+
 bool punches_holes(const Trial& trial) {
   const UniqueFd file = trial.make_file("punched");
   return file && pwrite(file.get(), "x", 1, 0) == 1 &&
@@ -235,7 +245,10 @@ constexpr std::array kWants{
     Want{makes_nameless_files, {"nameless files", "O_TMPFILE fails"}},
     Want{renames_without_replacing, {"RENAME_NOREPLACE", "renameat2 with it fails"}},
     Want{exchanges, {"RENAME_EXCHANGE", "renameat2 with it fails"}},
+    Want{removes_open_files,
+         {"removing open files", "a file that is removed while it is open stays in its directory as `.nfs...` until it is closed"}},
     Want{reserves_space, {"fallocate", "fallocate fails; posix_fallocate writes zeroes instead"}},
+    Want{reserves_space_behind_the_end, {"FALLOC_FL_KEEP_SIZE", "fallocate that keeps the size fails"}},
     Want{punches_holes, {"punching holes", "FALLOC_FL_PUNCH_HOLE fails"}},
     Want{finds_holes, {"finding holes", "SEEK_DATA and SEEK_HOLE take holes for data"}},
     Want{has_links_enough, {"177 hard links", "link fails before EFS's limit"}},
