@@ -142,7 +142,7 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   const Grant& grant() const { return *grant_; }
   Common& common() { return common_; }
   Intent intent();
-  // Call just before a reply that tells the kernel of a reference or a handle.
+  // Call just before a reply that tells the kernel of a reference or a handle, or of a change that other mounts were told of.
   void answering();
   std::uint64_t current_unique() const;
   void note_backing_id(std::int32_t id) { header_->last_backing_id = static_cast<std::uint32_t>(id); }

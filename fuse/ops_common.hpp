@@ -19,9 +19,13 @@ inline Caller caller_of(fuse_req_t req) {
 
 inline void reply_errno(fuse_req_t req, Errno value) { fuse_reply_err(req, number(value)); }
 
-inline void reply(fuse_req_t req, const Answer<>& answer) { fuse_reply_err(req, answer ? 0 : number(answer.error())); }
+inline void reply(fuse_req_t req, const Answer<>& answer) {
+  mount_of(req).answering();
+  fuse_reply_err(req, answer ? 0 : number(answer.error()));
+}
 
 inline void reply(fuse_req_t req, const Answer<Attributes>& answer) {
+  mount_of(req).answering();
   if (!answer) return reply_errno(req, answer.error());
   fuse_reply_attr(req, &answer->values, mount_of(req).timeout(answer->trust));
 }

@@ -149,6 +149,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec* data, off_
   const ssize_t written = there == size ? 0 : fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
   const std::size_t all = there + static_cast<std::size_t>(std::max<ssize_t>(written, 0));
   intent.settle(written >= 0, all);
+  mount.answering();
   if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
   fuse_reply_write(req, all);
 }

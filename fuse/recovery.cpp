@@ -53,11 +53,11 @@ class Recovery {
       }
     }
     for (JournalRecord& record : journal_.records()) {
-      Mount* mount = record.unique == 0 ? nullptr : find(record.mount);
+      Mount* mount = record.unique == 0 || record.answering != 0 ? nullptr : find(record.mount);
       if (mount == nullptr) continue;
       const auto changed = mount->files().changed_by(record);
       left.changed.insert(left.changed.end(), changed.begin(), changed.end());
-      if (record.answering == 0) mount->drop_interrupted(record);
+      mount->drop_interrupted(record);
     }
     for (WaitingRecord& waiting : journal_.waiting()) {
       if (all_came_again || find(waiting.mount) == nullptr) waiting.unique = 0;
