@@ -16,8 +16,8 @@ class BackingKind {
   // Opening a file is allowed or refused by the file system or its server, not by mode bits in this kernel. In passthrough the
   // kernel opens the backing file as the program that asks, who need not be the one that the mount acts as.
   bool decides_opens() const;
-  // No other inode gets the number of one for which a descriptor is open. A server that does not know of the descriptor may give it
-  // away; then only the handle tells one from the other.
+  // No other inode gets the number of one for which a descriptor is open. A server that does not know of the descriptor may give
+  // it away; then only the handle tells one from the other.
   bool keeps_numbers() const;
   // A file that loses its last name while any descriptor (O_PATH too) stands for it only gets another name in the same directory
   // (`.nfs...`), until the descriptor is closed.

@@ -447,7 +447,8 @@ Answer<> FileSystem::remove_name(const Caller& caller, Ino parent, const char* n
   const std::uint32_t seen = node->names_version();
   Intent::Victim victim;
   auto removed = run_as(grant_.identity_of(caller), caller.pid, [&]() -> Answer<> {
-    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name, victim, inodes_.may_hold(S_IFREG)); !begun) return begun;
+    if (auto begun = intent.removes(key_of(parent), parent, directory->fd(), name, victim, inodes_.may_hold(S_IFREG)); !begun)
+      return begun;
     return intent.settle(answer(unlinkat(directory->fd(), name, flags)));
   });
   if (!removed) return removed;

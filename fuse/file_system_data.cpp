@@ -119,8 +119,8 @@ void FileSystem::resume() {
   for (const auto& [ino, writable] : opens_.files()) {
     Node* node = inodes_.node(ino);
     if (node == nullptr) continue;
-    // Others were told by the dead daemon. Whoever is asking for the attributes meanwhile would get them, but his kernel, told once
-    // more, would not take the size from them.
+    // Others were told by the dead daemon. Whoever is asking for the attributes meanwhile would get them, but his kernel, told
+    // once more, would not take the size from them.
     coherence_.opened(*node, inodes_.mount(), ino, writable, false);
     if (writable) node->set_unheard(true);  // it may have been
   }

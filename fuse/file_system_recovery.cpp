@@ -54,8 +54,8 @@ bool FileSystem::was_resized(const JournalRecord& record, const struct stat& now
   return wanted < record.size_before ? now.st_size < record.size_before : now.st_size >= wanted;
 }
 
-// A call to another machine's file system that was killed in the middle has been made, perhaps, while this kernel still answers from
-// what it knew before.
+// A call to another machine's file system that was killed in the middle has been made, perhaps, while this kernel still answers
+// from what it knew before.
 void FileSystem::ask_anew(Ino ino) {
   struct statx unused{};
   const auto inode = inodes_.reach(ino);
@@ -75,7 +75,8 @@ void FileSystem::resolve(JournalRecord& record) {
   if (const auto directory = inodes_.reach(record.parent)) {
     Journal::continue_with(&record);
     const auto made = enter(directory->fd(), record.name.data());
-    // An NFS server keeps the verifier of an exclusive create in the file's times, until the client sets them (RFC 8881, 18.16.3).
+    // An NFS server keeps the verifier of an exclusive create in the file's times, until the client sets them (RFC
+    // 8881, 18.16.3).
     if (made && S_ISREG(made->attributes.st_mode) && !inodes_.may_hold(S_IFREG)) {
       constexpr std::array<timespec, 2> kNow{timespec{0, UTIME_NOW}, timespec{0, UTIME_NOW}};
       static_cast<void>(utimensat(directory->fd(), record.name.data(), kNow.data(), AT_SYMLINK_NOFOLLOW));

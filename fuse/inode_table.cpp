@@ -250,7 +250,8 @@ Answer<Ino> InodeTable::retain(UniqueFd fd, struct stat& attributes) {
   FileHandle handle;
   const bool has_handle = describe(fd.get(), attributes, handle);
   auto ino = retain_described(fd.get(), has_handle ? &handle : nullptr, attributes);
-  if (ino && has_handle && may_hold(attributes.st_mode)) cache_.put(mount_, *ino, std::make_shared<const UniqueFd>(std::move(fd)));
+  if (ino && has_handle && may_hold(attributes.st_mode))
+    cache_.put(mount_, *ino, std::make_shared<const UniqueFd>(std::move(fd)));
   return ino;
 }
 

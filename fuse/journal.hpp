@@ -132,7 +132,8 @@ class Intent {
     struct stat attributes{};
   };
   // `victim`: as it is found in its turn.
-  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim, bool may_hold_files);
+  Answer<> removes(const InodeKey& directory, Ino parent, int directory_fd, const char* name, Victim& victim,
+                   bool may_hold_files);
   struct Place {
     InodeKey key;
     Ino ino;

@@ -25,8 +25,8 @@ constexpr unsigned kTurnRequests = 64;
 // So many in a row that nobody had to wait for: more come than one worker serves.
 constexpr unsigned kBacklog = 2;
 
-// Into pages that are not there the kernel can't copy a request once its reader was killed: it answers EIO itself then and resends
-// nothing. So they are there before the first one is read, and stay (locked where the limits allow it).
+// Into pages that are not there the kernel can't copy a request once its reader was killed: it answers EIO itself then and
+// resends nothing. So they are there before the first one is read, and stay (locked where the limits allow it).
 void bring_in(std::span<std::byte> buffer) {
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(buffer.data()) / page * page;

@@ -20,8 +20,8 @@ struct LeftOver {
   // What else came, or was there: to be served as ever, in this order.
   std::vector<Unserved> requests;
   // What was changed by those whose answer nobody waits for any more: other mounts are to be told, as they may not have been. Not
-  // before the requests are served: attributes that a kernel is told have changed after it asked for them, it does not take the size
-  // from.
+  // before the requests are served: attributes that a kernel is told have changed after it asked for them, it does not take the
+  // size from.
   std::vector<InodeKey> changed;
 };
 // `resend`: ask the kernel; where it can't, or may not be asked, they are taken from memory.

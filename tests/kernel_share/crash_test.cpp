@@ -69,8 +69,8 @@ TEST_P(Crash, AVerifiedWorkloadOnTwoMountsSeesNoErrorThroughManyKills) {
               static_cast<long long>(workload.longest_pause().count()));
 }
 
-// The kernel answers a request itself, with EIO, where it can't copy it because the thread that reads it was killed. Only the first
-// requests that a daemon reads could meet that, so it dies as soon as one was answered.
+// The kernel answers a request itself, with EIO, where it can't copy it because the thread that reads it was killed. Only the
+// first requests that a daemon reads could meet that, so it dies as soon as one was answered.
 TEST_P(Crash, AWriteIsWholeWhereTheDaemonIsKilledWhileItReadsIt) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
@@ -108,8 +108,8 @@ TEST_P(Crash, AWriteIsWholeWhereTheDaemonIsKilledWhileItReadsIt) {
   }
 }
 
-// Of attributes that it asked for before it was told that they have changed, a kernel takes no size; copy_file_range(2) and mappings
-// go by the size that it has. The next daemon may tell it only of what was under way.
+// Of attributes that it asked for before it was told that they have changed, a kernel takes no size; copy_file_range(2) and
+// mappings go by the size that it has. The next daemon may tell it only of what was under way.
 TEST_P(Crash, WhoeverAsksForTheSizeWhileTheDaemonDiesCanCopyToTheEnd) {
   constexpr off_t kSize = 8192;
   for (const auto& [here, there] : {std::pair(at_, other_), std::pair(other_, at_)}) {
