@@ -3,7 +3,6 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,16 +23,6 @@ constexpr std::chrono::milliseconds kForever{-1};
 constexpr unsigned kTurnRequests = 64;
 // So many in a row that nobody had to wait for: more come than one worker serves.
 constexpr unsigned kBacklog = 2;
-
-// Into pages that are not there the kernel can't copy a request once its reader was killed: it answers EIO itself then and
-// resends nothing. So they are there before the first one is read, and stay (locked where the limits allow it).
-void bring_in(std::span<std::byte> buffer) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(buffer.data()) / page * page;
-  const std::size_t size = reinterpret_cast<std::uintptr_t>(buffer.data()) + buffer.size() - begin;
-  madvise(reinterpret_cast<void*>(begin), size, MADV_POPULATE_WRITE);
-  mlock(reinterpret_cast<void*>(begin), size);
-}
 
 }  // namespace
 
@@ -169,7 +158,7 @@ void Reactor::Worker::run() {
   common_.prepare_thread();
   bool ready = false;
   while (come_to_post()) {
-    if (!std::exchange(ready, true)) bring_in(buffer_);
+    if (!std::exchange(ready, true)) Journal::bring_in(buffer_);
     const std::uint64_t event = look();
     if (event == kStop) break;
     if (event == kTimer) {

@@ -116,6 +116,7 @@ Result<LeftOver> finish_interrupted(Common& common, const std::vector<std::share
   Recovery recovery(common, mounts);
   auto buffer = common.journal.buffer(Journal::kRecovery);
   if (!buffer) return fail(buffer.error());
+  Journal::bring_in(*buffer);
   recovery.find_out();
   return recovery.answer(*buffer, resend);
 }
