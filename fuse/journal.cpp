@@ -180,12 +180,11 @@ Answer<> Intent::makes(const InodeKey& directory, Ino parent, int directory_fd, 
 
 void Intent::Victim::find(int directory, const char* name, bool may_hold_files) {
   there = false;
-  const auto hold = [&] { fd.reset(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC)); };
   if (!may_hold_files) {
     there = fstatat(directory, name, &attributes, AT_SYMLINK_NOFOLLOW) == 0;
     if (!there || !S_ISDIR(attributes.st_mode)) return;
   }
-  hold();
+  fd.reset(openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   there = fd && fstat(fd.get(), &attributes) == 0;
   if (!there) fd.reset();
 }
