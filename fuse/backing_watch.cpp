@@ -20,12 +20,15 @@
 
 #include "fuse/backing_kind.hpp"
 #include "fuse/grant.hpp"
+#include "fuse/resident.hpp"
 #include "fuse/stamp.hpp"
 
 namespace berth::fuse {
 namespace {
 
 constexpr std::string_view kWatchRegion = "share-watch";
+constexpr std::string_view kEventsRegion = "share-watch-events";
+constexpr std::size_t kEventBytes = 65536;
 
 constexpr std::uint64_t kNames = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO;
 constexpr std::uint64_t kWrites = FAN_MODIFY | FAN_CLOSE_WRITE;
@@ -65,11 +68,12 @@ BackingWatch::~BackingWatch() {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
-  if (!reader_.joinable()) return;
+  if (!group_) return;
   eventfd_write(wake_.get(), 1);
-  reader_.join();
+  if (reader_.joinable()) reader_.join();
   survival_.forget(group_.get());
   survival_.remove_region(kWatchRegion);
+  survival_.remove_region(kEventsRegion);
 }
 
 Result<> BackingWatch::start() {
@@ -77,6 +81,9 @@ Result<> BackingWatch::start() {
   if (!wake_) return fail_errno(errno, "eventfd");
   auto bytes = survival_.region(kWatchRegion, sizeof(Memory));
   if (!bytes) return fail(bytes.error());
+  auto events = survival_.region(kEventsRegion, kEventBytes);
+  if (!events) return fail(events.error());
+  events_ = *events;
   memory_ = reinterpret_cast<Memory*>(bytes->data());
   former_threads_.insert(memory_->threads.begin(), memory_->threads.end());
   former_threads_.erase(0);
@@ -86,13 +93,18 @@ Result<> BackingWatch::start() {
     constexpr unsigned kGroup = FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_UNLIMITED_QUEUE | FAN_UNLIMITED_MARKS |
                                 FAN_REPORT_DFID_NAME_TARGET | FAN_REPORT_TID;
     memory_->group = 0;
+    std::ranges::fill(events_, std::byte{0});
     group_.reset(fanotify_init(kGroup, O_RDONLY | O_CLOEXEC));
     if (!group_) return fail(Code::unavailable, "fanotify_init: {}", std::strerror(errno));
     memory_->group = group_.get() + 1;  // first: what is kept has a name
     survival_.keep(group_.get());
+    listen();
   }
-  reader_ = std::thread([this] { run(); });
   return {};
+}
+
+void BackingWatch::listen() {
+  if (group_ && !reader_.joinable()) reader_ = std::thread([this] { run(); });
 }
 
 bool BackingWatch::adopt(int group) {
@@ -208,7 +220,8 @@ void BackingWatch::run() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);  // signals are the daemon's other threads' business
-  std::vector<std::byte> buffer(65536);
+  make_resident(events_);
+  handle_events(events_);  // what the dead daemon had read
   while (true) {
     std::array<struct pollfd, 2> sources{{{wake_.get(), POLLIN, 0}, {group_.get(), POLLIN, 0}}};
     if (may_sleep()) poll(sources.data(), sources.size(), -1);
@@ -216,7 +229,7 @@ void BackingWatch::run() {
     eventfd_read(wake_.get(), &ignored);
     if (!awake()) return;
     remove_unwanted();
-    while (read_events(buffer)) {
+    while (read_events()) {
     }
     forget_former_threads();
     poll(sources.data(), 1, kPauseMilliseconds);
@@ -243,12 +256,18 @@ void BackingWatch::forget_former_threads() {
 }
 
 // False where there are no more.
-bool BackingWatch::read_events(std::span<std::byte> buffer) {
-  const ssize_t size = read(group_.get(), buffer.data(), buffer.size());
+bool BackingWatch::read_events() {
+  const ssize_t size = read(group_.get(), events_.data(), events_.size());
   if (size <= 0) return false;
-  look_who_is_passed_over();
-  each_backing_event(buffer.first(static_cast<std::size_t>(size)), [this](const BackingEvent& event) { handle(event); });
+  handle_events(events_.first(static_cast<std::size_t>(size)));
   return true;
+}
+
+// A successor that finds them tells all of them again, which does no harm.
+void BackingWatch::handle_events(std::span<std::byte> events) {
+  look_who_is_passed_over();
+  each_backing_event(events, [this](const BackingEvent& event) { handle(event); });
+  std::ranges::fill(events, std::byte{0});
 }
 
 Descriptor BackingWatch::any_of(const DiskId& id) {

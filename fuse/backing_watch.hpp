@@ -2,7 +2,8 @@
 //
 // Every directory that a mount's kernel knows is marked. What the share's own threads do is passed over; what programs write
 // through passthrough is told from others' writes by the attributes that came of it (Stamp), and is not listened to while a
-// file is open for writing. The group outlives the daemon with its marks, so nothing is missed over a crash.
+// file is open for writing. The group outlives the daemon with its marks, and so does what was read of it: nothing is missed over
+// a crash.
 //
 // Thread-safe. A thread of its own reads; it looks after the first event at once and then only now and then.
 #pragma once
@@ -40,6 +41,8 @@ class BackingWatch {
   // Takes up a dead daemon's group, or makes one. Code::unavailable where the kernel can't (before 5.17); nothing is watched
   // then.
   Result<> start();
+  // Once a dead daemon's mounts are served again: tells what was heard since. Without one, start() does.
+  void listen();
 
   // What the calling thread changes from now on is told to Coherence by itself.
   void pass_over_thread();
@@ -80,12 +83,13 @@ class BackingWatch {
   void want(const InodeKey& key, FileSystem& of);
   bool want_no_more(const InodeKey& key);
   void run();
+  void handle_events(std::span<std::byte> events);
   bool may_sleep();
   bool awake();
   void remove_unwanted();
   void release(const InodeKey& key, const FileHandle& handle);
   void forget_former_threads();
-  bool read_events(std::span<std::byte> buffer);
+  bool read_events();
   void handle(const BackingEvent& event);
   void inode_changed(const BackingEvent& event, const Seen& seen);
   void look_who_is_passed_over();
@@ -97,6 +101,7 @@ class BackingWatch {
   UniqueFd group_;
   UniqueFd wake_;
   Memory* memory_ = nullptr;
+  std::span<std::byte> events_;  // in Survival: read, not all told yet; then zeroes
   bool adopted_ = false;
   std::mutex mutex_;
   std::map<std::uint64_t, FileSystem> file_systems_;              // by st_dev

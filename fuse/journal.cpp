@@ -1,9 +1,7 @@
 #include "fuse/journal.hpp"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -92,14 +90,6 @@ std::span<const std::byte> Journal::current_request() { return request_now; }
 void Journal::serving(std::span<const std::byte> request) { request_now = request; }
 
 void Journal::continue_with(JournalRecord* record) { current_record = record; }
-
-void Journal::bring_in(std::span<std::byte> buffer) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<std::uintptr_t>(buffer.data()) / page * page;
-  const std::size_t size = reinterpret_cast<std::uintptr_t>(buffer.data()) + buffer.size() - begin;
-  madvise(reinterpret_cast<void*>(begin), size, MADV_POPULATE_WRITE);
-  mlock(reinterpret_cast<void*>(begin), size);
-}
 
 std::string Journal::buffer_name(unsigned worker) { return fmt::format("share/worker/{}", worker); }
 

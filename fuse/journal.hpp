@@ -46,10 +46,8 @@ class Journal {
   static void start(JournalRecord& record, MountNumber mount, std::uint32_t opcode, std::uint64_t unique);
 
   // A worker's buffer for requests: FORGET is never resent, so it is read into memory that outlives the daemon.
+  // Make it resident before the first request is read into it.
   Result<std::span<std::byte>> buffer(unsigned worker);
-  // Before the first request is read into it. Into pages that are not there the kernel can't copy a request once its reader was
-  // killed: it answers EIO itself then and resends nothing. So they are there, and stay (locked where the limits allow it).
-  static void bring_in(std::span<std::byte> buffer);
   static std::string buffer_name(unsigned worker);
   // Call before a request of `mount` is read into a worker's buffer.
   void about_to_read(unsigned worker, MountNumber mount, std::span<std::byte> buffer);

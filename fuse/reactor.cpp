@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fuse/resident.hpp"
 #include "fuse/standby.hpp"
 #include "fuse/wire.hpp"
 
@@ -158,7 +159,7 @@ void Reactor::Worker::run() {
   common_.prepare_thread();
   bool ready = false;
   while (come_to_post()) {
-    if (!std::exchange(ready, true)) Journal::bring_in(buffer_);
+    if (!std::exchange(ready, true)) make_resident(buffer_);
     const std::uint64_t event = look();
     if (event == kStop) break;
     if (event == kTimer) {

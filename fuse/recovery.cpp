@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/base/log.hpp"
+#include "fuse/resident.hpp"
 #include "fuse/wire.hpp"
 
 namespace berth::fuse {
@@ -116,7 +117,7 @@ Result<LeftOver> finish_interrupted(Common& common, const std::vector<std::share
   Recovery recovery(common, mounts);
   auto buffer = common.journal.buffer(Journal::kRecovery);
   if (!buffer) return fail(buffer.error());
-  Journal::bring_in(*buffer);
+  make_resident(*buffer);
   recovery.find_out();
   return recovery.answer(*buffer, resend);
 }

@@ -208,6 +208,7 @@ Result<std::vector<MountId>> RunningShare::recover() {
     resumed.push_back(std::move(*mount));
   }
   if (auto finished = finish(resumed); !finished) return fail(finished.error());
+  common_.watch.listen();
   std::vector<MountId> recovered;
   for (const auto& mount : resumed) {
     if (auto added = reactor_.add(mount); !added) {  // the others go on all the same

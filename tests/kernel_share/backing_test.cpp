@@ -4,12 +4,16 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "fuse/backing_kind.hpp"
@@ -195,6 +199,43 @@ TEST_F(Backing, AfterTheDaemonWasKilledChangesAreSeenAsBefore) {
     ASSERT_EQ(shell("touch " + backing_ + name), 0);
     EXPECT_TRUE(soon([&] { return exists(a_ + name); }));
   }
+}
+
+// Which of the changes fall between a daemon's death and its successor's taking over is chance; that some do is not. Of files
+// that are open, as all others are looked up anew.
+TEST_F(Backing, AFileThatIsWrittenWhileTheDaemonIsBeingReplacedHasItsNewSize) {
+  share_.reset();
+  constexpr int kFiles = 400;
+  const auto path = [](const std::string& top, int file) { return fmt::format("{}/d/{}", top, file); };
+  ASSERT_EQ(shell(fmt::format("cd {}/d && for i in $(seq 0 {}); do : > $i; done", backing_, kFiles)), 0);
+  KeptShare kept({place("a"), place("b")}, {.cache_timeout = std::chrono::hours(1)});
+  ASSERT_EQ(kept.first(), "mounted");
+  std::vector<UniqueFd> files;
+  for (const std::string& mount : {a_, b_}) {
+    for (int file = 0; file < kFiles; ++file) files.emplace_back(open(path(mount, file).c_str(), O_PATH | O_CLOEXEC));
+  }
+  const auto unchanged = [&] {
+    return std::ranges::count_if(files, [](const UniqueFd& file) {
+      struct stat attributes{};
+      return fstat(file.get(), &attributes) == 0 && attributes.st_size == 0;
+    });
+  };
+  ASSERT_EQ(unchanged(), 2 * kFiles);
+  std::atomic<int> changed = 0;
+  std::atomic<bool> replaced = false;
+  std::thread past([&] {
+    for (int file = 0; file < kFiles; ++file) {
+      const UniqueFd opened(open(path(backing_, file).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+      changed += opened && write(opened.get(), "x", 1) == 1 ? 1 : 0;
+      if (!replaced && changed > kFiles / 4) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  });
+  while (changed < kFiles / 4) std::this_thread::yield();
+  EXPECT_EQ(kept.kill_daemon(), "recovered 2");
+  replaced = true;
+  past.join();
+  ASSERT_EQ(changed, kFiles);
+  EXPECT_TRUE(soon([&] { return unchanged() == 0; })) << unchanged();
 }
 
 }  // namespace
