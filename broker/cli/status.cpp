@@ -80,9 +80,12 @@ Result<int> status(const CommonOptions& options) {
                {"ZONE", "zone"},
                {"ADDRESS", "address"},
                {"STOPPED BECAUSE", "stopped_reason"}});
-  print_table(
-      "File systems", status->at("file_systems"),
-      {{"FILE SYSTEM", "id"}, {"STATE", "state"}, {"MOUNT TARGETS", "mount_targets"}, {"ACCESS POINTS", "access_points"}});
+  print_table("File systems", status->at("file_systems"),
+              {{"FILE SYSTEM", "id"},
+               {"STATE", "state"},
+               {"MOUNT TARGETS", "mount_targets"},
+               {"ACCESS POINTS", "access_points"},
+               {"DIRECTORY", "directory"}});
   print_table("Volumes of Docker and Podman", status->value("volumes", Json::array()),
               {{"VOLUME", "name"},
                {"FILE SYSTEM", "file_system"},

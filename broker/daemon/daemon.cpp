@@ -249,6 +249,7 @@ void Daemon::build_services() {
 services::efs::Places Daemon::places() const { return services::efs::Places(directory_.file_systems(), config_.places); }
 
 Result<> Daemon::start_runtime() {
+  places().warn_of_missing_disks();
   std::vector<std::string> hidden = places().all();
   hidden.push_back(directory_.path());
   auto runtime =
@@ -417,6 +418,10 @@ nlohmann::json Daemon::status() const {
   const auto mounts = share_->stats();
   const auto network = share_control_->network();
   nlohmann::json object = plane_->read([&](const control::Control& c) { return status_of(c, mounts, network); });
+  for (auto& file_system : object.at("file_systems")) {
+    const auto id = fuse::FileSystemId(file_system.at("id").get<std::string>());
+    file_system["directory"] = places().directory(id);
+  }
   bool passthrough = !mounts.empty();
   for (const auto& mount : mounts) passthrough = passthrough && mount.passthrough;
   object.update({{"version", BERTH_VERSION},

@@ -51,6 +51,27 @@ def test_what_the_place_lacks_is_logged_when_the_file_system_is_made(placed, pla
     assert len(looked_at) == 1 and f"directory={place}" in looked_at[0] and "type=tmpfs" in looked_at[0]
 
 
+def test_status_tells_where_a_file_system_lies(placed, place):
+    daemon, cluster, file_system = placed
+    own = cluster.file_system()["FileSystemId"]
+    there = {each["id"]: each["directory"] for each in daemon.status()["file_systems"]}
+    assert there == {file_system["FileSystemId"]: f"{place}/{file_system['FileSystemId']}", own: f"{daemon.state}/file-systems/{own}"}
+
+
+def test_a_disk_that_is_not_mounted_when_berth_starts_is_warned_of(placed, place):
+    daemon, _, file_system = placed
+    assert "is its disk mounted?" not in daemon.log_tail(1000)
+    daemon.command("down")
+    subprocess.run(["umount", "--lazy", place], check=True)
+    try:
+        daemon.up("--", "--place", f"big={place}", "--place", f"same={daemon.state}")
+        warnings = [line for line in daemon.log_tail(1000).splitlines() if "is its disk mounted?" in line]
+    finally:
+        subprocess.run(["mount", "-t", "tmpfs", "berth-test", place], check=True)  # the fixture's own to take away
+    assert any(file_system["FileSystemId"] in line for line in warnings), warnings
+    assert any("place=same" in line for line in warnings), warnings
+
+
 def test_a_place_that_nobody_named_is_refused_and_those_that_are_there_are_told(placed):
     _, cluster, file_system = placed
     code, status, message = refusal(cluster.efs.create_file_system, CreationToken="elsewhere", Tags=[{"Key": TAG, "Value": "small"}])

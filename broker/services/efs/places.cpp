@@ -99,6 +99,25 @@ std::vector<std::string> Places::all() const {
   return {places.begin(), places.end()};
 }
 
+void Places::warn_of_missing_disks() const {
+  struct stat own{};
+  struct stat other{};
+  if (::stat(fs::path(parent_).parent_path().c_str(), &own) != 0) return;
+  for (const auto& [name, directory] : named_) {
+    if (::stat(directory.c_str(), &other) == 0 && other.st_dev == own.st_dev)
+      log::warning("place is on the state directory's own disk: is its disk mounted?",
+                   {{"place", name}, {"directory", directory}});
+  }
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(parent_, failed)) {
+    std::error_code no_link;
+    const auto path = fs::read_symlink(entry.path(), no_link);
+    if (!no_link && ::stat(path.c_str(), &other) != 0)
+      log::warning("file system is not in its place: is its disk mounted?",
+                   {{"file_system", entry.path().filename().string()}, {"directory", path.string()}});
+  }
+}
+
 Result<> Places::make(const fuse::FileSystemId& id, const std::string& place) const {
   std::error_code failed;
   fs::create_directories(parent_, failed);

@@ -31,6 +31,10 @@ class Places {
   // Code::failed_precondition where its place is not there: its disk is not mounted.
   Result<> remove(const fuse::FileSystemId& id) const;
 
+  // Warns, in the log, of what looks like a disk that is not mounted: a place on the same disk as the parent, a file system that
+  // is not in its place.
+  void warn_of_missing_disks() const;
+
   // The root of the file system, no link any more.
   std::string directory(const fuse::FileSystemId& id) const;
   // On the same disk.
