@@ -114,28 +114,33 @@ void Coherence::name_changed(Node& directory, std::string_view name, MountNumber
 void Coherence::names_changed(Node& directory, std::string_view name, Node& other_directory, std::string_view other_name,
                               MountNumber by) {
   std::uint32_t before = 0;
-  std::vector<CachedName> names;
-  if (const Knowers knowers = turn_version(directory, by, before); !knowers.empty()) collect(knowers, name, nullptr, names);
+  Left left;
+  if (const Knowers knowers = turn_version(directory, by, before); !knowers.empty()) collect(knowers, name, nullptr, left);
   if (const Knowers knowers = turn_version(other_directory, by, before); !knowers.empty()) {
-    collect(knowers, other_name, nullptr, names);
+    collect(knowers, other_name, nullptr, left);
   }
-  notifier_.drop(std::move(names));
+  drop(std::move(left));
 }
 
 void Coherence::drop(const Knowers& knowers, std::string_view name, const Knowers* was) {
-  std::vector<CachedName> names;
-  collect(knowers, name, was, names);
-  notifier_.drop(std::move(names));
+  Left left;
+  collect(knowers, name, was, left);
+  drop(std::move(left));
 }
 
-// Drops what can be dropped without waiting, and adds the rest to `names`. `was`: who knew what the name stood for; null:
+void Coherence::drop(Left left) {
+  notifier_.drop(left.names);
+  notifier_.drop_attributes(std::move(left.inodes));
+}
+
+// Drops what can be dropped without waiting, and adds the rest to `left`. `was`: who knew what the name stood for; null:
 // everybody may have.
-void Coherence::collect(const Knowers& knowers, std::string_view name, const Knowers* was, std::vector<CachedName>& names) const {
+void Coherence::collect(const Knowers& knowers, std::string_view name, const Knowers* was, Left& left) const {
   const std::uint64_t bit = bit_of(name);
   for (const Knower& knower : knowers) {
     const auto cache = cache_of(knower.mount);
     if (!cache) continue;
-    cache->drop_attributes(knower.ino);
+    if (!cache->drop_attributes(knower.ino)) left.inodes.push_back({cache, knower.ino});
     if (!cache->names().may_be_served(knower.told_in)) continue;
     // What it is taking in is not dropped along with all others: once it has done so, it can be by its name.
     const bool taking_in = knower.told_in == NameEpochs::kAlways;
@@ -147,14 +152,17 @@ void Coherence::collect(const Knowers& knowers, std::string_view name, const Kno
     const bool had_it = was == nullptr || std::ranges::any_of(*was, [&](const Knower& k) { return k.mount == knower.mount; });
     if (!had_it && (knower.missing & bit) == 0) continue;
     if (!taking_in && cache->names().dropped_enough() && cache->drop_all_names()) continue;
-    names.push_back({cache, knower.ino, std::string(name)});
+    left.names.push_back({cache, knower.ino, std::string(name)});
   }
 }
 
-void Coherence::drop_attributes(const Knowers& knowers) const {
+void Coherence::drop_attributes(const Knowers& knowers) {
+  std::vector<CachedInode> left;
   for (const Knower& knower : knowers) {
-    if (const auto cache = cache_of(knower.mount)) cache->drop_attributes(knower.ino);
+    auto cache = cache_of(knower.mount);
+    if (cache && !cache->drop_attributes(knower.ino)) left.push_back({std::move(cache), knower.ino});
   }
+  notifier_.drop_attributes(std::move(left));
 }
 
 bool Coherence::prune(MountNumber mount, std::span<const Ino> inodes) {
@@ -182,6 +190,20 @@ void Coherence::attributes_changed(const InodeKey& key, MountNumber by) {
     std::ranges::copy_if(found->second.knowers_, std::back_inserter(knowers), [by](const Knower& k) { return k.mount != by; });
   }
   drop_attributes(knowers);
+}
+
+void Coherence::data_changed(const Node& node, MountNumber by, off_t offset, off_t length) {
+  Knowers knowers;
+  {
+    const std::scoped_lock lock(shard(node.key_).mutex);
+    std::ranges::copy_if(node.knowers_, std::back_inserter(knowers),
+                         [by](const Knower& knower) { return knower.mount != by && knower.writers + knower.readers > 0; });
+  }
+  std::vector<CachedData> data;
+  for (const Knower& knower : knowers) {
+    if (auto cache = cache_of(knower.mount)) data.push_back({std::move(cache), knower.ino, offset, length});
+  }
+  notifier_.drop_data(data);
 }
 
 void Coherence::access_changed(const Node& directory, MountNumber by) {

@@ -108,6 +108,9 @@ class Coherence {
   // It is to forget the name some time soon, and what it stands for if nothing uses it.
   void forget_soon(MountNumber mount, Ino directory, std::string name);
   void attributes_changed(Node& node, MountNumber by);
+  // Bytes of a file, to its end where `length` is 0, were changed through the daemon: pages of it that other mounts' kernels have
+  // are dropped where it is open (an open drops them itself).
+  void data_changed(const Node& node, MountNumber by, off_t offset, off_t length);
   void attributes_changed(const InodeKey& key, MountNumber by);
   // Rises when a directory is moved into another: all that lies below it may be as deep as it was not. Never 0.
   std::uint32_t moves() const { return moves_.load(std::memory_order_acquire); }
@@ -166,8 +169,13 @@ class Coherence {
   Knowers turn_version_locked(Node& directory, MountNumber by, std::uint32_t& before);
   Knowers all_knowers(const InodeKey& key) const;
   void drop(const Knowers& knowers, std::string_view name, const Knowers* was);
-  void collect(const Knowers& knowers, std::string_view name, const Knowers* was, std::vector<CachedName>& names) const;
-  void drop_attributes(const Knowers& knowers) const;
+  struct Left {  // what could not be dropped at once
+    std::vector<CachedName> names;
+    std::vector<CachedInode> inodes;
+  };
+  void collect(const Knowers& knowers, std::string_view name, const Knowers* was, Left& left) const;
+  void drop(Left left);
+  void drop_attributes(const Knowers& knowers);
 
   Notifier& notifier_;
   std::atomic<std::uint32_t> moves_ = 1;

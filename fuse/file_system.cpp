@@ -180,6 +180,7 @@ Answer<Attributes> FileSystem::change(const Caller& caller, Ino ino, const Chang
   Node* node = inodes_.node(ino);
   if (node == nullptr) return refuse(ESTALE);
   coherence_.attributes_changed(*node, inodes_.mount());
+  if (changes.size) data_changed(ino, *changes.size, 0);
   const auto now = stat_of(inode->fd());
   const bool closed = record->type == S_IFDIR && (!now || !everybody_may_search(now->st_mode));
   if (closed && (changes.mode || changes.uid || changes.gid)) coherence_.access_changed(*node, inodes_.mount());

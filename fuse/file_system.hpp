@@ -106,9 +106,12 @@ class FileSystem {
   // After a restart: what is open for writing, which lists are being taken in, and what is locked.
   void resume();
   Answer<> sync(Handle handle, OpenKind kind, bool data_only);
-  Answer<> allocate(Handle handle, int mode, off_t offset, off_t length, Intent& intent);
+  Answer<> allocate(Ino ino, Handle handle, int mode, off_t offset, off_t length, Intent& intent);
   Answer<off_t> seek(Handle handle, off_t offset, int whence);
-  Answer<std::size_t> copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length, Intent& intent);
+  Answer<std::size_t> copy_range(Handle in, off_t in_offset, Ino to_ino, Handle out, off_t out_offset, std::size_t length,
+                                 Intent& intent);
+  // After a write: other mounts' pages of it go.
+  void data_changed(Ino ino, off_t offset, off_t length);
 
   // ioctl(2) on an open file or directory: what it gives back. ENOTTY for all but a file's flags and version.
   Answer<std::string> control(const Caller& caller, Handle handle, unsigned command, std::string_view input);

@@ -235,14 +235,20 @@ Answer<> FileSystem::sync(Handle handle, OpenKind kind, bool data_only) {
   return answer(data_only ? fdatasync(fd_of(*open)) : fsync(fd_of(*open)));
 }
 
-Answer<> FileSystem::allocate(Handle handle, int mode, off_t offset, off_t length, Intent& intent) {
-  if (intent.done()) return {};
+void FileSystem::data_changed(Ino ino, off_t offset, off_t length) {
+  if (const Node* node = inodes_.node(ino)) coherence_.data_changed(*node, inodes_.mount(), offset, length);
+}
+
+Answer<> FileSystem::allocate(Ino ino, Handle handle, int mode, off_t offset, off_t length, Intent& intent) {
+  if (intent.done()) return data_changed(ino, offset, 0), Answer<>{};
   const auto fd = descriptor(handle, true);
   if (!fd) return refuse(fd.error());
   if ((mode & (FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) == 0 && offset > kFileBytesMax - length) return refuse(EFBIG);
   if (auto begun = intent.changes(opened_key(handle)); !begun) return begun;
   Standby::about_to_wait();
-  return intent.settle(answer(fallocate(*fd, mode, offset, length)));
+  auto done = intent.settle(answer(fallocate(*fd, mode, offset, length)));
+  data_changed(ino, offset, 0);
+  return done;
 }
 
 Answer<off_t> FileSystem::seek(Handle handle, off_t offset, int whence) {
@@ -253,9 +259,9 @@ Answer<off_t> FileSystem::seek(Handle handle, off_t offset, int whence) {
   return found;
 }
 
-Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle out, off_t out_offset, std::size_t length,
-                                           Intent& intent) {
-  if (intent.done()) return static_cast<std::size_t>(intent.result());
+Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Ino to_ino, Handle out, off_t out_offset,
+                                           std::size_t length, Intent& intent) {
+  if (intent.done()) return data_changed(to_ino, out_offset, 0), static_cast<std::size_t>(intent.result());
   const auto from = descriptor(in, false);
   if (!from) return refuse(from.error());
   const auto to = descriptor(out, true);
@@ -263,10 +269,12 @@ Answer<std::size_t> FileSystem::copy_range(Handle in, off_t in_offset, Handle ou
   if (out_offset >= kFileBytesMax) return refuse(EFBIG);
   if (auto begun = intent.changes(opened_key(out)); !begun) return refuse(begun.error());
   Standby::about_to_wait();
+  const off_t begin = out_offset;  // the call moves it
   const ssize_t copied = copy_file_range(*from, &in_offset, *to, &out_offset, length, 0);
   const int error = errno;
   intent.settle(copied >= 0, static_cast<std::uint64_t>(copied));
   if (copied < 0) return refuse(error);
+  if (copied > 0) data_changed(to_ino, begin, copied);
   return static_cast<std::size_t>(copied);
 }
 

@@ -316,6 +316,7 @@ Answer<Ino> InodeTable::count_described(int fd, const FileHandle* handle, const 
   record->backing_id = 0;
   record->passthrough_opens = 0;
   record->plain_opens = 0;
+  record->answered = 0;
   // A nameless file (O_TMPFILE) has no handle that would find it again.
   if (handle == nullptr || attributes.st_nlink == 0) {
     UniqueFd held(fcntl(fd, F_DUPFD_CLOEXEC, 0));

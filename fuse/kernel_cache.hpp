@@ -2,6 +2,8 @@
 // notifications; tests have their own. Thread-safe.
 #pragma once
 
+#include <sys/types.h>
+
 #include <span>
 #include <string>
 
@@ -14,10 +16,12 @@ class KernelCache {
  public:
   virtual ~KernelCache() = default;
 
-  // Never waits for anything.
-  virtual void drop_attributes(Ino ino) = 0;
+  // Never waits for anything. False where the kernel may just be taking the inode in, and is to be told again.
+  virtual bool drop_attributes(Ino ino) = 0;
   // Waits until no request of this mount holds the directory (the kernel takes its lock): for the Notifier only.
   virtual void drop_name(Ino directory, const std::string& name) = 0;
+  // Pages of the file, to its end where `length` is 0. Waits for the requests that fill them: for the Notifier only.
+  virtual void drop_data(Ino ino, off_t offset, off_t length) = 0;
   // Every name, without waiting; those of a list that is being taken in may come after it. False where the kernel can't (before
   // 6.16).
   bool drop_all_names() {

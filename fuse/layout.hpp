@@ -30,6 +30,7 @@ struct InodeRecord {
   std::uint32_t passthrough_opens;      // how many opens share it
   std::uint32_t plain_opens;            // how many go through the daemon: the kernel takes no mixture
   std::atomic<std::uint32_t> revision;  // how often the kernel was made to give the inode up; its generation in replies
+  std::atomic<std::uint32_t> answered;  // when the kernel was last told of it by a name (Introductions); 0: never yet
 };
 
 // none: free, or not yet in use where it has a descriptor. closing: the descriptor is still the record's. closed: it is not

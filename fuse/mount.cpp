@@ -136,7 +136,8 @@ void Mount::build(const std::optional<PosixUser>& identity) {
                   header_->over_ring != 0 ? nullptr : &header_->counting, common_.journal.records(), &header_->generation_floor);
   if (common_.hold_no_files) inodes_->hold_no_files();
   opens_.emplace(common_.survival, region_name(number_));
-  cache_ = std::make_shared<SessionCache>(*grant_, gated_);
+  introductions_.emplace(*inodes_);
+  cache_ = std::make_shared<SessionCache>(*grant_, *introductions_, gated_);
   files_.emplace(*grant_, *inodes_, *opens_, common_.coherence, *cache_, common_.locks, common_.journal);
   common_.gates.join(number_, ends(), header_->file_system.data(), header_->metered != 0, gated_);
   common_.coherence.join(number_, cache_);
@@ -295,6 +296,7 @@ void Mount::carry_out(std::span<std::byte> request, JournalRecord& record) {
   buffer.size = request.size();
   buffer.mem = request.data();
   Journal::serving(request);
+  introductions_->begin();
   if (!answered_by_rights(request)) fuse_session_process_buf(session_, &buffer);
   Journal::serving({});
   static_cast<void>(journal.at(Moment::answered, record));

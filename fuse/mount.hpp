@@ -144,6 +144,8 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   Intent intent();
   // Call just before a reply that tells the kernel of a reference or a handle, or of a change that other mounts were told of.
   void answering();
+  // Call after that, where the reply tells the kernel of an inode: false where it must not remember the attributes.
+  bool introduces(Ino ino) const { return introductions_->answer(ino); }
   std::uint64_t current_unique() const;
   void note_backing_id(std::int32_t id) { header_->last_backing_id = static_cast<std::uint32_t>(id); }
   // How long the kernel may remember, in seconds.
@@ -188,6 +190,7 @@ class Mount final : public Ring::Client, public std::enable_shared_from_this<Mou
   std::optional<Grant> grant_;
   std::optional<Revocation> revocation_;
   std::optional<InodeTable> inodes_;
+  std::optional<Introductions> introductions_;
   std::optional<OpenFiles> opens_;
   std::optional<FileSystem> files_;
   struct fuse_session* session_ = nullptr;

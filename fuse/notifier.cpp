@@ -1,6 +1,7 @@
 #include "fuse/notifier.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <csignal>
@@ -10,6 +11,13 @@
 #include "fuse/standby.hpp"
 
 namespace berth::fuse {
+namespace {
+
+std::function<void()> drops(const CachedName& name) {
+  return [name] { name.cache->drop_name(name.directory, name.name); };
+}
+
+}  // namespace
 
 Notifier::~Notifier() {
   {
@@ -20,12 +28,11 @@ Notifier::~Notifier() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Notifier::drop(std::vector<CachedName> names) {
+void Notifier::drop(const std::vector<CachedName>& names) {
   if (names.empty()) return;
   const auto batch = std::make_shared<Batch>();
-  batch->pending = names.size();
   std::unique_lock lock(mutex_);
-  for (CachedName& name : names) jobs_.push_back({std::move(name), batch});
+  for (const CachedName& name : names) add(name.cache, drops(name), batch);
   call_another();
   const auto finished = [&] { return batch->pending == 0; };
   // Mostly it takes less time than to put another worker in one's place.
@@ -40,22 +47,58 @@ void Notifier::drop(std::vector<CachedName> names) {
   batch->done.wait_for(lock, last_, finished);
 }
 
-void Notifier::drop_soon(CachedName name) {
+void Notifier::drop_attributes(std::vector<CachedInode> inodes) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (unsigned tries = 0; !inodes.empty(); ++tries) {
+    if (tries == 1) Standby::about_to_wait();  // it may have forgotten them, and who is to read that may be this worker
+    if (std::chrono::steady_clock::now() - begun > kTakingIn) break;
+    sched_yield();
+    std::erase_if(inodes, [](const CachedInode& one) { return one.cache->drop_attributes(one.ino); });
+  }
+  if (inodes.empty()) return;
+  const std::scoped_lock lock(mutex_);
+  const auto nobody = std::make_shared<Batch>();
+  for (const CachedInode& one : inodes) {
+    const auto patiently = [one] {
+      while (!one.cache->drop_attributes(one.ino)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    add(one.cache, patiently, nobody);
+  }
+  call_another();
+}
+
+void Notifier::drop_data(const std::vector<CachedData>& data) {
+  if (data.empty()) return;
+  const auto batch = std::make_shared<Batch>();
+  std::unique_lock lock(mutex_);
+  for (const CachedData& one : data) add(one.cache, [one] { one.cache->drop_data(one.ino, one.offset, one.length); }, batch);
+  call_another();
+  const auto finished = [&] { return batch->pending == 0; };
+  if (batch->done.wait_for(lock, kBrief, finished)) return;
+  Standby::about_to_wait();
+  batch->done.wait_for(lock, last_, finished);
+}
+
+// Under the lock.
+void Notifier::add(const std::shared_ptr<KernelCache>& cache, std::function<void()> drop, const std::shared_ptr<Batch>& batch) {
+  ++batch->pending;
+  jobs_.push_back({cache, std::move(drop), batch});
+}
+
+void Notifier::drop_soon(const CachedName& name) {
   const std::scoped_lock lock(mutex_);
   if (jobs_.size() >= kWaitingMax) return;
-  const auto nobody = std::make_shared<Batch>();
-  nobody->pending = 1;
-  jobs_.push_back({std::move(name), nobody});
+  add(name.cache, drops(name), std::make_shared<Batch>());
   call_another();
 }
 
 std::set<std::shared_ptr<KernelCache>> Notifier::unfinished(const std::shared_ptr<Batch>& batch) const {
   std::set<std::shared_ptr<KernelCache>> caches;
   for (const Job& job : jobs_) {
-    if (job.batch == batch) caches.insert(job.what.cache);
+    if (job.batch == batch) caches.insert(job.cache);
   }
   for (const Job& job : running_) {
-    if (job.batch == batch) caches.insert(job.what.cache);
+    if (job.batch == batch) caches.insert(job.cache);
   }
   return caches;
 }
@@ -68,7 +111,7 @@ void Notifier::call_another() {
 // The oldest of a mount that is not being told something already: one that waits must not hold all threads.
 std::deque<Notifier::Job>::iterator Notifier::next_job() {
   return std::ranges::find_if(jobs_, [&](const Job& job) {
-    return std::ranges::none_of(running_, [&](const Job& other) { return other.what.cache == job.what.cache; });
+    return std::ranges::none_of(running_, [&](const Job& other) { return other.cache == job.cache; });
   });
 }
 
@@ -93,9 +136,9 @@ void Notifier::work() {
     // Who has something to do wakes the next one. What waits for a mount that is being told is for whoever tells it.
     if (next_job() != jobs_.end()) call_another();
     lock.unlock();
-    job.what.cache->drop_name(job.what.directory, job.what.name);
+    job.drop();
     lock.lock();
-    std::erase_if(running_, [&](const Job& other) { return other.what.cache == job.what.cache; });
+    std::erase_if(running_, [&](const Job& other) { return other.cache == job.cache; });
     if (--job.batch->pending == 0) job.batch->done.notify_all();
   }
 }

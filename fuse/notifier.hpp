@@ -1,13 +1,15 @@
-// Notifier: drops names from kernels' caches, each of which may have to wait for a lock in the kernel.
+// Notifier: drops names and data from kernels' caches, each of which may have to wait for a lock in the kernel.
 //
 // A kernel's directory is locked while one of its requests is under way; that request may be waiting for another directory to
 // be dropped, and so on round in a circle. So names are dropped by threads of their own, one at a time for a mount, and whoever
-// waits for them waits only so long: then all names of that mount are dropped instead, which takes no lock. Thread-safe.
+// waits for them waits only so long: then all names of that mount are dropped instead, which takes no lock. A page is locked
+// while a request fills it. Thread-safe.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -25,6 +27,18 @@ struct CachedName {
   std::string name;
 };
 
+struct CachedInode {
+  std::shared_ptr<KernelCache> cache;
+  Ino ino = 0;
+};
+
+struct CachedData {
+  std::shared_ptr<KernelCache> cache;
+  Ino ino = 0;
+  off_t offset = 0;
+  off_t length = 0;
+};
+
 class Notifier {
  public:
   using Patience = std::chrono::milliseconds;
@@ -35,9 +49,14 @@ class Notifier {
   ~Notifier();
 
   // The names are no longer served when it returns.
-  void drop(std::vector<CachedName> names);
+  void drop(const std::vector<CachedName>& names);
+  // The pages are no longer served when it returns, or when a thread comes to it where that takes long.
+  void drop_data(const std::vector<CachedData>& data);
+  // Drops the attributes of inodes that kernels are just taking in: some microseconds, unless who asked for one gets no
+  // processor; then a thread goes on with it. To be called where they could not be dropped at once.
+  void drop_attributes(std::vector<CachedInode> inodes);
   // Drops it when a thread comes to it; not at all where many wait for that already.
-  void drop_soon(CachedName name);
+  void drop_soon(const CachedName& name);
 
  private:
   struct Batch {
@@ -45,15 +64,18 @@ class Notifier {
     std::condition_variable done;
   };
   struct Job {
-    CachedName what;
+    std::shared_ptr<KernelCache> cache;
+    std::function<void()> drop;
     std::shared_ptr<Batch> batch;
   };
   static constexpr std::size_t kThreadsMax = 4;
   static constexpr std::size_t kWaitingMax = 256;
   static constexpr std::chrono::microseconds kBrief{100};
+  static constexpr std::chrono::milliseconds kTakingIn{20};
 
   void call_another();
   void work();
+  void add(const std::shared_ptr<KernelCache>& cache, std::function<void()> drop, const std::shared_ptr<Batch>& batch);
   std::deque<Job>::iterator next_job();
   std::set<std::shared_ptr<KernelCache>> unfinished(const std::shared_ptr<Batch>& batch) const;
 

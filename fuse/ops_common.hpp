@@ -44,8 +44,9 @@ inline struct fuse_entry_param entry_param(const Mount& mount, const Entry& entr
 inline void reply(fuse_req_t req, const Answer<Entry>& answer) {
   if (!answer) return reply_errno(req, answer.error());
   Mount& mount = mount_of(req);
-  const struct fuse_entry_param param = entry_param(mount, *answer);
+  struct fuse_entry_param param = entry_param(mount, *answer);
   mount.answering();
+  if (!mount.introduces(param.ino)) param.attr_timeout = 0;
   if (fuse_reply_entry(req, &param) != 0) mount.files().unretain(answer->ino);
 }
 

@@ -79,8 +79,9 @@ void reply_created(fuse_req_t req, const Answer<Created>& created, FileInfo& inf
   Mount& mount = mount_of(req);
   announce_closes(mount, created->handle, info);
   pass_through(req, mount, created->entry.ino, created->handle, info);
-  const struct fuse_entry_param param = entry_param(mount, created->entry);
+  struct fuse_entry_param param = entry_param(mount, created->entry);
   mount.answering();
+  if (!mount.introduces(param.ino)) param.attr_timeout = 0;
   if (fuse_reply_create(req, &param, &info) == 0) return;
   mount.close_file(created->handle);
   mount.files().unretain(created->entry.ino);
@@ -132,7 +133,10 @@ std::size_t appended(int fd, const struct fuse_bufvec& data, std::int64_t size_b
 void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec* data, off_t offset, FileInfo* info) {
   Mount& mount = mount_of(req);
   Intent intent = mount.intent();
-  if (intent.done()) return void(fuse_reply_write(req, intent.result()));
+  if (intent.done()) {
+    mount.files().data_changed(ino, 0, 0);
+    return void(fuse_reply_write(req, intent.result()));
+  }
   const auto fd = mount.files().descriptor(info->fh, true);
   if (!fd) return reply_errno(req, fd.error());
   const std::size_t size = fuse_buf_size(data);
@@ -149,6 +153,11 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec* data, off_
   const ssize_t written = there == size ? 0 : fuse_buf_copy(&to, data, static_cast<enum fuse_buf_copy_flags>(0));
   const std::size_t all = there + static_cast<std::size_t>(std::max<ssize_t>(written, 0));
   intent.settle(written >= 0, all);
+  if (appends) {
+    mount.files().data_changed(ino, std::max<off_t>(intent.size_before(), 0), 0);
+  } else {
+    mount.files().data_changed(ino, offset, static_cast<off_t>(size));
+  }
   mount.answering();
   if (written < 0) return reply_errno(req, Errno{static_cast<int>(-written)});
   fuse_reply_write(req, all);
@@ -175,9 +184,9 @@ void op_fsync(fuse_req_t req, fuse_ino_t, int data_only, FileInfo* info) {
   reply(req, mount_of(req).files().sync(info->fh, OpenKind::file, data_only != 0));
 }
 
-void op_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length, FileInfo* info) {
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, FileInfo* info) {
   Intent intent = mount_of(req).intent();
-  reply(req, mount_of(req).files().allocate(info->fh, mode, offset, length, intent));
+  reply(req, mount_of(req).files().allocate(ino, info->fh, mode, offset, length, intent));
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* info) {
@@ -186,10 +195,10 @@ void op_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, FileInfo* in
   fuse_reply_lseek(req, *found);
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t, off_t out_offset, FileInfo* out,
+void op_copy_file_range(fuse_req_t req, fuse_ino_t, off_t in_offset, FileInfo* in, fuse_ino_t to, off_t out_offset, FileInfo* out,
                         std::size_t length, int) {
   Intent intent = mount_of(req).intent();
-  const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, out->fh, out_offset, length, intent);
+  const auto copied = mount_of(req).files().copy_range(in->fh, in_offset, to, out->fh, out_offset, length, intent);
   if (!copied) return reply_errno(req, copied.error());
   fuse_reply_write(req, *copied);
 }

@@ -1,9 +1,11 @@
 // Directories.
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "fuse/ops_common.hpp"
 #include "fuse/standby.hpp"
+#include "fuse/wire.hpp"
 
 namespace berth::fuse {
 namespace {
@@ -21,6 +23,14 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, FileInfo* info) {
   }
   mount.answering();
   if (fuse_reply_open(req, info) != 0) mount.files().close(*handle);
+}
+
+// `name`: with its attributes, as fuse_add_direntry_plus wrote it.
+void remember_no_attributes(std::span<char> name) {
+  EntryHead entry{};
+  std::memcpy(&entry, name.data(), sizeof(entry));
+  entry.attributes_seconds = entry.attributes_nanoseconds = 0;
+  std::memcpy(name.data(), &entry, sizeof(entry));
 }
 
 // One reply's worth of names; with attributes where `plus`, each of which is a lookup.
@@ -47,8 +57,8 @@ class Listing {
       if (param.ino != 0) mount_.files().unretain(param.ino);
       return false;
     }
+    if (param.ino != 0) entered_.push_back({param.ino, used_});
     used_ += needed;
-    if (param.ino != 0) entered_.push_back(param.ino);
     return true;
   }
 
@@ -58,18 +68,26 @@ class Listing {
   void reply(const Answer<>& read) {
     if (!read && used_ == 0) return reply_errno(req_, read.error());
     mount_.answering();
+    for (const Entered& one : entered_) {
+      if (!mount_.introduces(one.ino)) remember_no_attributes(std::span(buffer_).subspan(one.at));
+    }
     if (fuse_reply_buf(req_, buffer_.data(), used_) == 0) return;
-    for (; !entered_.empty(); entered_.pop_back()) mount_.files().unretain(entered_.back());
+    for (; !entered_.empty(); entered_.pop_back()) mount_.files().unretain(entered_.back().ino);
   }
 
  private:
+  struct Entered {
+    Ino ino = 0;
+    std::size_t at = 0;  // in the buffer
+  };
+
   fuse_req_t req_;
   Mount& mount_;
   const Ino directory_;
   const bool plus_;
   std::vector<char> buffer_;
   std::size_t used_ = 0;
-  std::vector<Ino> entered_;
+  std::vector<Entered> entered_;
 };
 
 void list(fuse_req_t req, Ino ino, std::size_t size, off_t offset, Handle handle, bool plus) {

@@ -23,8 +23,16 @@ void SessionCache::end() {
   for (unsigned calls = calls_; calls != 0; calls = calls_) calls_.wait(calls);
 }
 
-void SessionCache::drop_attributes(Ino ino) {
-  tell([&](struct fuse_session* session) { fuse_lowlevel_notify_inval_inode(session, ino, -1, 0); });
+bool SessionCache::drop_attributes(Ino ino) {
+  bool again = false;
+  tell([&](struct fuse_session* session) {
+    again = fuse_lowlevel_notify_inval_inode(session, ino, -1, 0) == -ENOENT && introductions_.unknown(ino);
+  });
+  return !again;
+}
+
+void SessionCache::drop_data(Ino ino, off_t offset, off_t length) {
+  tell([&](struct fuse_session* session) { fuse_lowlevel_notify_inval_inode(session, ino, offset, length); });
 }
 
 void SessionCache::drop_name(Ino directory, const std::string& name) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "fuse/grant.hpp"
+#include "fuse/introductions.hpp"
 #include "fuse/kernel_cache.hpp"
 
 struct fuse_session;
@@ -16,18 +17,20 @@ namespace berth::fuse {
 
 class SessionCache final : public KernelCache {
  public:
-  SessionCache(const Grant& grant, const std::atomic<bool>& gated) : grant_(grant), gated_(gated) {}
+  SessionCache(const Grant& grant, Introductions& introductions, const std::atomic<bool>& gated)
+      : grant_(grant), introductions_(introductions), gated_(gated) {}
 
   void begin(struct fuse_session* session) { session_ = session; }
   // No notification begins after this.
   void end_soon() { session_ = nullptr; }
-  // Nor is one under way when it returns: the session, the grant and the flag may go.
+  // Nor is one under way when it returns: the session and all that was given to the constructor may go.
   void end();
   bool busy() const { return calls_ != 0; }
   void set_epochs(bool epochs) { epochs_ = epochs; }
 
-  void drop_attributes(Ino ino) override;
+  bool drop_attributes(Ino ino) override;
   void drop_name(Ino directory, const std::string& name) override;
+  void drop_data(Ino ino, off_t offset, off_t length) override;
   bool drops_all_names() const override { return epochs_; }
   bool prune(std::span<const Ino> inodes) override;
   bool slow() override;
@@ -39,6 +42,7 @@ class SessionCache final : public KernelCache {
   void tell(Notify&& notify);
 
   const Grant& grant_;
+  Introductions& introductions_;
   const std::atomic<bool>& gated_;
   std::atomic<struct fuse_session*> session_ = nullptr;
   std::atomic<unsigned> calls_ = 0;

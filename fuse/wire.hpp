@@ -48,6 +48,15 @@ struct ReplyHead {  // fuse_out_header
   std::uint64_t unique;
 };
 
+struct EntryHead {  // fuse_entry_out, up to the attributes
+  std::uint64_t nodeid;
+  std::uint64_t generation;
+  std::uint64_t name_seconds;  // for how long the kernel may remember it
+  std::uint64_t attributes_seconds;
+  std::uint32_t name_nanoseconds;
+  std::uint32_t attributes_nanoseconds;
+};
+
 struct NotifyRetrieve {  // fuse_out_header, fuse_notify_retrieve_out
   ReplyHead head;
   std::uint64_t unique;  // of the request that brings it

@@ -30,6 +30,8 @@ bool is_zombie(const std::filesystem::path& task) {
 
 }  // namespace
 
+void leave_no_core() { prctl(PR_SET_DUMPABLE, 0); }
+
 void may_outlive_its_process() { prctl(PR_SET_NAME, kName); }
 
 bool only_outliving_threads_left(pid_t process) {

@@ -12,6 +12,10 @@ namespace berth {
 // The calling thread is one of them: it does nothing else that its successor could do twice.
 void may_outlive_its_process();
 
+// A crash of this process leaves no core: the kernel would wait for all threads before it dumps one, for these too, and the
+// process would not die. (PR_SET_DUMPABLE; who looks into /proc/<its id>/fd then needs CAP_SYS_PTRACE, as root has it.)
+void leave_no_core();
+
 // Whether the process is dead but for such threads. False while its first thread runs, and for what is not there.
 bool only_outliving_threads_left(pid_t process);
 

@@ -206,6 +206,7 @@ void Keeper::be_the_daemon(pid_t keeper) {
   // A process group of its own: a ^C at the terminal reaches the daemon once, through the keeper.
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  leave_no_core();
   if (::getppid() != keeper) ::_exit(EXIT_FAILURE);  // it died before the line above
   ::sigprocmask(SIG_SETMASK, &signals_before_, nullptr);
   int code = EXIT_FAILURE;

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -255,7 +256,14 @@ TEST_P(Crash, AWaiterForALockThatIsInterruptedWhileTheDaemonDiesIsInterrupted) {
 
 // Dropping a name waits in the kernel for whatever has locked its directory, and can't be killed there. What has locked it here
 // is a request that only the next daemon answers.
-TEST_P(Crash, ADaemonKilledWhileItDropsANameFromABusyDirectoryIsSucceeded) {
+class BusyDirectory : public Crash {
+ protected:
+  void drop_a_name_and(const std::function<std::string()>& die);
+};
+
+INSTANTIATE_TEST_SUITE_P(Share, BusyDirectory, testing::ValuesIn(kWays), name_of_way);
+
+void BusyDirectory::drop_a_name_and(const std::function<std::string()>& die) {
   constexpr std::uint32_t kCreate = 35;  // FUSE_CREATE
   ASSERT_EQ(shell("mkdir " + at_ + "/busy && touch " + at_ + "/busy/known && stat " + at_ + "/busy/known"), 0);
   keeper_->set_trap(KeptShare::Trap::stop, Moment::received, kCreate);
@@ -263,11 +271,20 @@ TEST_P(Crash, ADaemonKilledWhileItDropsANameFromABusyDirectoryIsSucceeded) {
   if (maker == 0) _exit(open((at_ + "/busy/new").c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) >= 0 ? 0 : 1);
   ASSERT_EQ(keeper_->hear(), "stopped");
   ASSERT_EQ(unlink((other_ + "/busy/known").c_str()), 0);
-  ASSERT_EQ(keeper_->kill_daemon(), "recovered 2");
+  ASSERT_EQ(die(), "recovered 2");
   int status = -1;
   ASSERT_EQ(waitpid(maker, &status, 0), maker);
   EXPECT_EQ(status, 0);
   EXPECT_EQ(shell("test -e " + other_ + "/busy/new && test ! -e " + at_ + "/busy/known"), 0);
+}
+
+TEST_P(BusyDirectory, ADaemonThatIsKilledWhileItDropsANameFromItIsSucceeded) {
+  drop_a_name_and([&] { return keeper_->kill_daemon(); });
+}
+
+// The kernel waits for all of a process's threads before it dumps its core.
+TEST_P(BusyDirectory, ADaemonThatCrashesWhileItDropsANameFromItIsSucceeded) {
+  drop_a_name_and([&] { return keeper_->crash_daemon(); });
 }
 
 // The kernel ends the connection some time after the unmount: by the daemon of then or by one of the next it is forgotten.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,6 +43,17 @@ class HeldRequests {
     EXPECT_EQ(read(held_[0], &byte, 1), 1);
   }
   void let_one_go() const { EXPECT_EQ(write(go_[1], "g", 1), 1); }
+  // The next few are not held.
+  void let_pass() const { EXPECT_EQ(write(go_[1], std::array<char, 64>{}.data(), 64), 64); }
+  // From now on they are again.
+  void hold_again() const {
+    for (const int end : {go_[0], held_[0]}) {
+      std::array<char, 256> bytes{};
+      struct pollfd waiting{end, POLLIN, 0};
+      if (poll(&waiting, 1, 0) != 1) continue;
+      EXPECT_GT(read(end, bytes.data(), bytes.size()), 0);
+    }
+  }
 
  private:
   static inline const HeldRequests* current_ = nullptr;

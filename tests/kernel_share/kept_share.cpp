@@ -94,6 +94,11 @@ std::string KeptShare::kill_daemon() {
   return hear();
 }
 
+std::string KeptShare::crash_daemon() {
+  kill(trap_memory->daemon, SIGSEGV);
+  return hear();
+}
+
 bool KeptShare::kill_two(int step) {
   trap_memory->steps_left = step;
   const std::string said = kill_daemon();
@@ -180,6 +185,7 @@ void KeptShare::serve(berth::test::SharedSurvival& survival, int control) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGUSR1);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
+  leave_no_core();
   trap_memory->daemon = getpid();
   survival.deny(&trap_memory->no_memory);
   survival.die_after(&trap_memory->steps_left);

@@ -46,6 +46,8 @@ class KeptShare {
   const std::string& first() const { return first_; }
   // Kills the daemon; what the next one says when it serves: "recovered <number of mounts>".
   std::string kill_daemon();
+  // The same, but it dies of a fault of its own.
+  std::string crash_daemon();
   // The same, but the next one dies too, at this step of its taking over (a use of Survival, from 1 on), and the one after it
   // serves. False where it took over in fewer steps.
   bool kill_two(int step);

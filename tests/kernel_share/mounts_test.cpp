@@ -20,13 +20,16 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <future>
 
+#include "tests/kernel_share/held_requests.hpp"
 #include "tests/kernel_share/served_share.hpp"
 #include "tests/support/requirements.hpp"
 
 namespace berth::fuse::test {
 namespace {
 
+constexpr std::uint32_t kLookup = 1, kGetattr = 3;  // <linux/fuse.h>
 constexpr Rights kAll{.write = true, .root_access = true};
 
 class TwoMounts : public testing::Test {
@@ -297,6 +300,69 @@ TEST_F(TwoMounts, ShareMemoryOfAMappedFile) {
     return in_b[7] == 'x' ? 0 : 1;
   });
   EXPECT_EQ(result, 0);
+}
+
+// A kernel that has not taken an inode in yet can't be told that its attributes are old.
+TEST_F(TwoMounts, WhatChangesWhileItIsBeingLookedUpIsNotKeptAsItWas) {
+  share_.reset();
+  const HeldRequests lookups(Moment::answering, kLookup);
+  serve({.cache_timeout = std::chrono::hours(1), .fault = HeldRequests::hold});
+  ASSERT_EQ(shell("touch " + backing_ + "/f"), 0);
+  const auto looks = [&](const std::string& path) { return std::async(std::launch::async, [path] { return size_of(path); }); };
+  auto in_a = looks(a_ + "/f");
+  lookups.await_one();
+  lookups.let_one_go();
+  ASSERT_EQ(in_a.get(), 0);
+  auto in_b = looks(b_ + "/f");
+  lookups.await_one();
+  const UniqueFd writer(open((a_ + "/f").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(write(writer.get(), "new", 3), 3);
+  lookups.let_one_go();
+  in_b.wait();
+  EXPECT_EQ(size_of(b_ + "/f"), 3);
+}
+
+TEST_F(TwoMounts, WhatIsFirstOpenedForWritingWhileItIsBeingLookedUpHasItsSize) {
+  constexpr int kRounds = 500;
+  int wrong = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const std::string name = "/f" + std::to_string(round);
+    auto seen = std::async(std::launch::async, [path = b_ + name] {
+      struct stat ignored{};
+      while (stat(path.c_str(), &ignored) != 0) std::this_thread::yield();
+    });
+    const UniqueFd writer(open((a_ + name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    ASSERT_EQ(write(writer.get(), "new", 3), 3);
+    seen.get();
+    wrong += size_of(b_ + name) == 3 ? 0 : 1;
+  }
+  EXPECT_EQ(wrong, 0);
+}
+
+// The kernel does not take attributes in that were asked for before it was told of a change, and so does not see by them that its
+// pages are old.
+TEST_F(TwoMounts, DataThatWentThroughTheDaemonIsNewWhateverElseBecomesOfTheFile) {
+  share_.reset();
+  const HeldRequests questions(Moment::answering, kGetattr);
+  serve({.passthrough = false, .cache_timeout = std::chrono::hours(1), .fault = HeldRequests::hold});
+  ASSERT_EQ(shell("printf old > " + backing_ + "/f"), 0);
+  questions.let_pass();
+  const UniqueFd reader(open((b_ + "/f").c_str(), O_RDONLY | O_CLOEXEC));
+  const auto reads = [&] {
+    return std::async(std::launch::async, [file = reader.get()] {
+      std::string text(3, ' ');
+      return pread(file, text.data(), 3, 0) == 3 ? text : "?";
+    });
+  };
+  const UniqueFd writer(open((a_ + "/f").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(reads().get(), "old");
+  ASSERT_EQ(pwrite(writer.get(), "new", 3, 0), 3);
+  questions.hold_again();
+  auto after = reads();
+  questions.await_one();
+  EXPECT_EQ(futimens(writer.get(), nullptr), 0);
+  questions.let_pass();
+  EXPECT_EQ(after.get(), "new");
 }
 
 struct flock whole_file(short type) {

@@ -18,7 +18,13 @@ using testing::IsEmpty;
 class FakeCache final : public KernelCache {
  public:
   explicit FakeCache(bool epochs = true) : epochs_(epochs) {}
-  void drop_attributes(Ino ino) override { said.push_back("attributes " + std::to_string(ino)); }
+  bool drop_attributes(Ino ino) override {
+    said.push_back("attributes " + std::to_string(ino));
+    return --answers_in_flight < 0;
+  }
+  void drop_data(Ino ino, off_t offset, off_t length) override {
+    said.push_back("data " + std::to_string(ino) + " " + std::to_string(offset) + "+" + std::to_string(length));
+  }
   void drop_name(Ino directory, const std::string& name) override {
     said.push_back("name " + std::to_string(directory) + "/" + name);
   }
@@ -33,6 +39,7 @@ class FakeCache final : public KernelCache {
 
   std::vector<std::string> said;
   bool is_slow = false;
+  int answers_in_flight = 0;  // how often it has not yet taken in of what it is told
 
  private:
   const bool epochs_;
@@ -164,6 +171,28 @@ TEST_F(TwoMounts, WhereDroppingNamesHasTakenLongerThanAskingForThemAllAgainAllAr
   EXPECT_EQ(dropped_one_by_one(1000), 249);
 }
 
+TEST_F(TwoMounts, AKernelThatIsJustTakingAnInodeInIsToldAgainUntilItKnowsIt) {
+  b_->answers_in_flight = 3;
+  coherence_.attributes_changed(*directory_, kA);
+  EXPECT_THAT(b_->said, ElementsAre("attributes 20", "attributes 20", "attributes 20", "attributes 20"));
+  b_->said.clear();
+  b_->answers_in_flight = 1;
+  coherence_.name_changed(*directory_, "n", kA);
+  EXPECT_EQ(std::ranges::count(b_->said, "attributes 20"), 2);
+}
+
+TEST_F(TwoMounts, PagesGoWhereTheFileIsOpen) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  coherence_.know({7, 2}, kB, 21);
+  coherence_.data_changed(file, kA, 10, 5);
+  EXPECT_THAT(b_->said, IsEmpty());
+  coherence_.opened(file, kB, 21, false, false);
+  coherence_.opened(file, kA, 11, true, false);
+  coherence_.data_changed(file, kA, 10, 5);
+  EXPECT_THAT(b_->said, ElementsAre("data 21 10+5"));
+  EXPECT_THAT(a_->said, IsEmpty());
+}
+
 TEST_F(TwoMounts, WhatAnotherMountHasOpenForWritingIsSaidUntilTheLastClose) {
   Node& file = coherence_.know({7, 2}, kA, 11);
   coherence_.know({7, 2}, kB, 21);
@@ -207,7 +236,8 @@ TEST_F(TwoMounts, AMountThatHasLeftIsToldNothing) {
 class BusyCache final : public KernelCache {
  public:
   explicit BusyCache(bool epochs) : epochs_(epochs) {}
-  void drop_attributes(Ino) override {}
+  bool drop_attributes(Ino) override { return true; }
+  void drop_data(Ino, off_t, off_t) override {}
   void drop_name(Ino, const std::string&) override {
     asked = true;
     asked.notify_all();
