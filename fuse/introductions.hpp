@@ -2,11 +2,11 @@
 //
 // Until it has taken the answer in it doesn't know the inode, and can't be told that its attributes have changed (ENOENT of
 // FUSE_NOTIFY_INVAL_INODE): it would remember old ones for as long as the answer allows. Of an inode that it knows it takes no
-// attributes that were asked for before it was told (its attr_version). So who finds that it does not know an inode sees to it that
-// no answer that is still being made is remembered, and tells it again of what was answered just now until it knows it.
+// attributes that were asked for before it was told (its attr_version). So who finds that it does not know an inode sees to it
+// that no answer that is still being made is remembered, and tells it again of what was answered just now until it knows it.
 //
-// Lock-free. An answer is noted before it is looked whether it may be remembered, and the kernel's not knowing before it is looked
-// what was answered: one of both sees the other.
+// Lock-free. An answer is noted before it is looked whether it may be remembered, and the kernel's not knowing before it is
+// looked what was answered: one of both sees the other.
 #pragma once
 
 #include <atomic>

@@ -2,6 +2,7 @@
 
 #include <sys/prctl.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -48,6 +49,19 @@ bool only_outliving_threads_left(pid_t process) {
     others = true;
   }
   return others && !error;
+}
+
+pid_t mortal_thread(pid_t process) {
+  pid_t oldest = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator task(fmt::format("/proc/{}/task", process), error), end; !error && task != end;
+       task.increment(error)) {
+    const pid_t thread = std::atoi(task->path().filename().c_str());
+    const std::string name = first_line(task->path() / "comm");
+    if (thread == process || name.empty() || name == kName || is_zombie(task->path())) continue;
+    if (oldest == 0 || thread < oldest) oldest = thread;
+  }
+  return oldest;
 }
 
 }  // namespace berth

@@ -19,4 +19,7 @@ void leave_no_core();
 // Whether the process is dead but for such threads. False while its first thread runs, and for what is not there.
 bool only_outliving_threads_left(pid_t process);
 
+// A thread of the process that is neither its first nor one of them, the oldest; 0 where it has none.
+pid_t mortal_thread(pid_t process);
+
 }  // namespace berth

@@ -221,27 +221,36 @@ void Keeper::be_the_daemon(pid_t keeper) {
 
 int Keeper::wait_for_daemon() {
   replace_ = false;
-  const auto patience = std::chrono::steady_clock::now() + options_.replacement_patience;
-  // Readable when the daemon's first thread is dead (Linux 6.9). Before, it is looked for now and then.
-  const UniqueFd first_thread = out_of_the_way(UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, daemon_, kPidfdThread))));
-  bool dying = false;
+  using Clock = std::chrono::steady_clock;
+  const auto patience = Clock::now() + options_.replacement_patience;
+  // Readable when one of the daemon's threads is dead (Linux 6.9), and so the others soon. Of its first thread the kernel tells
+  // only when no other is left (6.15). Where there is none, it is looked for now and then.
+  UniqueFd witness;
+  Clock::time_point dying_until{};
   while (!daemon_status_) {
-    std::array<struct pollfd, 2> events{{{signals_arrive_.get(), POLLIN, 0}, {dying ? -1 : first_thread.get(), POLLIN, 0}}};
+    const bool dying = Clock::now() < dying_until;
+    if (const pid_t thread = witness || dying ? 0 : mortal_thread(daemon_); thread != 0)
+      witness = out_of_the_way(UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, thread, kPidfdThread))));
+    std::array<struct pollfd, 2> events{{{signals_arrive_.get(), POLLIN, 0}, {witness.get(), POLLIN, 0}}};
     constexpr int kOften = 1;
-    constexpr int kNowAndThen = 500;
-    const bool looks = replacing() || !first_thread;
-    const int ready = ::poll(events.data(), events.size(), dying ? kOften : looks ? kNowAndThen : -1);
+    constexpr int kNowAndThen = 100;
+    constexpr int kSeldom = 2000;
+    const bool looks = replacing() || !witness;
+    const int ready = ::poll(events.data(), events.size(), dying ? kOften : looks ? kNowAndThen : kSeldom);
     for (int signal = SIGCHLD; signal > 0;) {
       constexpr timespec kNone{0, 0};
       signal = ::sigtimedwait(&signals_, nullptr, &kNone);
       take_signal(signal);
     }
-    dying = dying || (events[1].revents & POLLIN) != 0;
-    if (!daemon_status_ && (dying || (ready == 0 && !first_thread)) && only_outliving_threads_left(daemon_)) {
+    if ((events[1].revents & POLLIN) != 0) {  // or it had done what it was for
+      dying_until = Clock::now() + std::chrono::seconds(1);
+      witness.reset();
+    }
+    if (!daemon_status_ && (dying || ready == 0) && only_outliving_threads_left(daemon_)) {
       left_behind_.insert(daemon_);
       daemon_status_ = SIGKILL;
     }
-    if (replacing() && std::chrono::steady_clock::now() > patience) ::kill(daemon_, SIGKILL);
+    if (replacing() && Clock::now() > patience) ::kill(daemon_, SIGKILL);
   }
   return *daemon_status_;
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include <array>
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -16,6 +18,7 @@
 
 #include <gmock/gmock.h>
 
+#include "broker/base/outliving_threads.hpp"
 #include "broker/keeper/descriptors.hpp"
 #include "broker/keeper/state_lock.hpp"
 #include "tests/unit/keeper/keeper_process.hpp"
@@ -279,6 +282,36 @@ DaemonMain until_terminated(const Pipe& news) {
     news.write('t');
     return 42;
   };
+}
+
+bool is_dead(pid_t process) {
+  std::ifstream about("/proc/" + std::to_string(process) + "/stat");
+  std::string line;
+  std::getline(about, line);
+  return line.find(") Z ") != std::string::npos;
+}
+
+// One that waits in the kernel for the next daemon, and so can't be waited for.
+TEST(Keeper, ADaemonThatLeavesAThreadBehindIsSucceeded) {
+  KeeperProcess keeper{[](Survival& survival, ChildExits&) {
+                         auto& first = surviving<std::atomic<pid_t>>(survival, "first");
+                         if (survival.restarts() == 1) return ::kill(first, SIGKILL) == 0 ? 42 : 1;
+                         first = ::getpid();
+                         static std::atomic<bool> named = false;
+                         std::thread([] {
+                           may_outlive_its_process();
+                           named = true;
+                           for (;;) ::pause();
+                         }).detach();
+                         while (!named) std::this_thread::yield();
+                         std::thread([process = ::getpid()] {
+                           while (!is_dead(process)) std::this_thread::yield();
+                         }).detach();
+                         ::syscall(SYS_exit, 0);  // this thread alone
+                         return 1;
+                       },
+                       patient()};
+  EXPECT_EQ(keeper.wait(), 42);
 }
 
 TEST(Keeper, PassesSigtermOn) {
