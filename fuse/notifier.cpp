@@ -71,12 +71,31 @@ void Notifier::drop_data(const std::vector<CachedData>& data) {
   if (data.empty()) return;
   const auto batch = std::make_shared<Batch>();
   std::unique_lock lock(mutex_);
-  for (const CachedData& one : data) add(one.cache, [one] { one.cache->drop_data(one.ino, one.offset, one.length); }, batch);
+  for (const CachedData& one : data) {
+    if (one.cache->slow()) {
+      drop_whole(one);
+    } else {
+      add(one.cache, [one] { one.cache->drop_data(one.ino, one.offset, one.length); }, batch);
+    }
+  }
   call_another();
   const auto finished = [&] { return batch->pending == 0; };
   if (batch->done.wait_for(lock, kBrief, finished)) return;
   Standby::about_to_wait();
   batch->done.wait_for(lock, last_, finished);
+}
+
+// Under the lock. Without waiting, so as one job however many come.
+void Notifier::drop_whole(const CachedData& data) {
+  if (!whole_files_.emplace(data.cache.get(), data.ino).second) return;
+  const auto drop = [this, data] {
+    {
+      const std::scoped_lock lock(mutex_);
+      whole_files_.erase({data.cache.get(), data.ino});  // what is written from now on is to be dropped again
+    }
+    data.cache->drop_data(data.ino, 0, 0);
+  };
+  add(data.cache, drop, std::make_shared<Batch>());
 }
 
 // Under the lock.

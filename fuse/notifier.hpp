@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fuse/kernel_cache.hpp"
@@ -50,7 +51,8 @@ class Notifier {
 
   // The names are no longer served when it returns.
   void drop(const std::vector<CachedName>& names);
-  // The pages are no longer served when it returns, or when a thread comes to it where that takes long.
+  // The pages are no longer served when it returns, or when a thread comes to it where that takes long or the mount's requests
+  // may be held back.
   void drop_data(const std::vector<CachedData>& data);
   // Drops the attributes of inodes that kernels are just taking in: some microseconds, unless who asked for one gets no
   // processor; then a thread goes on with it. To be called where they could not be dropped at once.
@@ -75,6 +77,7 @@ class Notifier {
 
   void call_another();
   void work();
+  void drop_whole(const CachedData& data);
   void add(const std::shared_ptr<KernelCache>& cache, std::function<void()> drop, const std::shared_ptr<Batch>& batch);
   std::deque<Job>::iterator next_job();
   std::set<std::shared_ptr<KernelCache>> unfinished(const std::shared_ptr<Batch>& batch) const;
@@ -84,7 +87,8 @@ class Notifier {
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<Job> jobs_;
-  std::vector<Job> running_;  // one a mount
+  std::vector<Job> running_;                            // one a mount
+  std::set<std::pair<KernelCache*, Ino>> whole_files_;  // whose pages are to be dropped, all of them
   std::size_t idle_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;  // started when first needed

@@ -226,17 +226,21 @@ int Keeper::wait_for_daemon() {
   // Readable when one of the daemon's threads is dead (Linux 6.9), and so the others soon. Of its first thread the kernel tells
   // only when no other is left (6.15). Where there is none, it is looked for now and then.
   UniqueFd witness;
+  bool can_be_had = true;
   Clock::time_point dying_until{};
   while (!daemon_status_) {
     const bool dying = Clock::now() < dying_until;
-    if (const pid_t thread = witness || dying ? 0 : mortal_thread(daemon_); thread != 0)
+    if (const pid_t thread = witness || dying || !can_be_had ? 0 : mortal_thread(daemon_); thread != 0) {
       witness = out_of_the_way(UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, thread, kPidfdThread))));
+      can_be_had = witness || errno != EINVAL;
+    }
     std::array<struct pollfd, 2> events{{{signals_arrive_.get(), POLLIN, 0}, {witness.get(), POLLIN, 0}}};
     constexpr int kOften = 1;
-    constexpr int kNowAndThen = 100;
+    constexpr int kSoon = 100;
+    constexpr int kNowAndThen = 500;
     constexpr int kSeldom = 2000;
-    const bool looks = replacing() || !witness;
-    const int ready = ::poll(events.data(), events.size(), dying ? kOften : looks ? kNowAndThen : kSeldom);
+    const int unhurried = witness && !replacing() ? kSeldom : can_be_had ? kSoon : kNowAndThen;
+    const int ready = ::poll(events.data(), events.size(), dying ? kOften : unhurried);
     for (int signal = SIGCHLD; signal > 0;) {
       constexpr timespec kNone{0, 0};
       signal = ::sigtimedwait(&signals_, nullptr, &kNone);

@@ -45,6 +45,37 @@ class FakeCache final : public KernelCache {
   const bool epochs_;
 };
 
+// A kernel whose directory is locked by a request that is not answered yet.
+class BusyCache final : public KernelCache {
+ public:
+  explicit BusyCache(bool epochs) : epochs_(epochs) {}
+  bool drop_attributes(Ino) override { return true; }
+  void drop_data(Ino, off_t, off_t) override { freed_.wait(); }
+  void drop_name(Ino, const std::string&) override {
+    asked = true;
+    asked.notify_all();
+    freed_.wait();
+  }
+  bool drop_every_name() override {
+    ++all_dropped;
+    return epochs_;
+  }
+  bool drops_all_names() const override { return epochs_; }
+  bool prune(std::span<const Ino>) override { return false; }
+  void access_changed() override {}
+
+  bool slow() override { return is_slow; }
+
+  std::promise<void> free;
+  bool is_slow = false;
+  std::atomic<int> all_dropped = 0;
+  std::atomic<bool> asked = false;
+
+ private:
+  const bool epochs_;
+  std::shared_future<void> freed_ = free.get_future().share();
+};
+
 class TwoMounts : public testing::Test {
  protected:
   static constexpr MountNumber kA = 1;
@@ -193,6 +224,17 @@ TEST_F(TwoMounts, PagesGoWhereTheFileIsOpen) {
   EXPECT_THAT(a_->said, IsEmpty());
 }
 
+TEST_F(TwoMounts, WhoWritesDoesNotWaitForAMountWhoseRequestsMayBeHeldBack) {
+  Node& file = coherence_.know({7, 2}, kA, 11);
+  const auto busy = std::make_shared<BusyCache>(true);
+  busy->is_slow = true;
+  coherence_.join(3, busy);
+  coherence_.know({7, 2}, 3, 31);
+  coherence_.opened(file, 3, 31, false, false);
+  for (int i = 0; i < 1000; ++i) coherence_.data_changed(file, kA, 10, 5);
+  busy->free.set_value();
+}
+
 TEST_F(TwoMounts, WhatAnotherMountHasOpenForWritingIsSaidUntilTheLastClose) {
   Node& file = coherence_.know({7, 2}, kA, 11);
   coherence_.know({7, 2}, kB, 21);
@@ -231,34 +273,6 @@ TEST_F(TwoMounts, AMountThatHasLeftIsToldNothing) {
   coherence_.attributes_changed(*directory_, kA);
   EXPECT_THAT(b_->said, IsEmpty());
 }
-
-// A kernel whose directory is locked by a request that is not answered yet.
-class BusyCache final : public KernelCache {
- public:
-  explicit BusyCache(bool epochs) : epochs_(epochs) {}
-  bool drop_attributes(Ino) override { return true; }
-  void drop_data(Ino, off_t, off_t) override {}
-  void drop_name(Ino, const std::string&) override {
-    asked = true;
-    asked.notify_all();
-    freed_.wait();
-  }
-  bool drop_every_name() override {
-    ++all_dropped;
-    return epochs_;
-  }
-  bool drops_all_names() const override { return epochs_; }
-  bool prune(std::span<const Ino>) override { return false; }
-  void access_changed() override {}
-
-  std::promise<void> free;
-  std::atomic<int> all_dropped = 0;
-  std::atomic<bool> asked = false;
-
- private:
-  const bool epochs_;
-  std::shared_future<void> freed_ = free.get_future().share();
-};
 
 TEST(Notifier, DropsAllNamesOfAKernelWhoseDirectoryIsBusy) {
   const auto busy = std::make_shared<BusyCache>(true);
