@@ -10,8 +10,8 @@ import pytest
 from berth import AWS_CLI, Cluster, refusal, wait_until
 
 SHELL = ["sh", "-c"]
-# Writes a number once in a while, and says which after it.
-TICKING = [*SHELL, "trap 'exit 0' TERM; i=0; while :; do i=$((i + 1)); echo $i > /data/tick && echo wrote $i; sleep 0.05; done"]
+# Puts a number there, whole, once in a while, and says which after it.
+TICKING = [*SHELL, "trap 'exit 0' TERM; i=0; while :; do i=$((i + 1)); echo $i > /data/next && mv /data/next /data/tick && echo wrote $i; sleep 0.05; done"]
 NEWER_CLI = shutil.which("aws", path=os.environ.get("BERTH_NEWER_AWS_CLI", os.environ["PATH"]))
 
 
