@@ -480,6 +480,12 @@ InodeRecord* InodeTable::record(Ino ino) const {
   return found;
 }
 
+std::uint32_t InodeTable::answered(Ino ino) const {
+  const std::scoped_lock lock(mutex_);
+  const InodeRecord* known = record(ino);
+  return known == nullptr ? 0 : known->answered.load(std::memory_order_seq_cst);
+}
+
 Answer<Reach> InodeTable::reach(Ino ino) {
   const InodeRecord* known = record(ino);
   if (known == nullptr) return refuse(ESTALE);

@@ -81,6 +81,8 @@ class InodeTable {
   Answer<Reach> reach(Ino ino);
   // Null for what is not known. Valid while the kernel holds its reference.
   InodeRecord* record(Ino ino) const;
+  // InodeRecord::answered; 0 where the kernel does not know the inode any more. For who serves no request on it.
+  std::uint32_t answered(Ino ino) const;
   // The nodeid of the inode with these attributes, if the kernel knows it; 0 else.
   Ino find(const struct stat& attributes) const;
   // Where all inodes hold descriptors: the one that the kernel got to know last holds one of the last. It had better not get to

@@ -24,9 +24,7 @@ bool Introductions::answer(Ino ino) const {
 
 bool Introductions::unknown(Ino ino) {
   unknown_.fetch_add(1, std::memory_order_seq_cst);
-  const InodeRecord* record = inodes_.record(ino);
-  if (record == nullptr) return false;
-  const std::uint32_t answered = record->answered.load(std::memory_order_seq_cst);
+  const std::uint32_t answered = inodes_.answered(ino);
   return answered != 0 && now() - answered < kLongestMilliseconds;
 }
 
