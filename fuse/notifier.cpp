@@ -51,7 +51,7 @@ void Notifier::drop_attributes(std::vector<CachedInode> inodes) {
   const auto begun = std::chrono::steady_clock::now();
   for (unsigned tries = 0; !inodes.empty(); ++tries) {
     if (tries == 1) Standby::about_to_wait();  // it may have forgotten them, and who is to read that may be this worker
-    if (std::chrono::steady_clock::now() - begun > kTakingIn) break;
+    if (std::chrono::steady_clock::now() - begun > taking_in_) break;
     sched_yield();
     std::erase_if(inodes, [](const CachedInode& one) { return one.cache->drop_attributes(one.ino); });
   }

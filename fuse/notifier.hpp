@@ -43,8 +43,10 @@ struct CachedData {
 class Notifier {
  public:
   using Patience = std::chrono::milliseconds;
-  // `patience`: how long a change waits for exact answers; `last`: where a kernel can't drop all of its names at once.
-  explicit Notifier(Patience patience = Patience{2}, Patience last = Patience{200}) : patience_(patience), last_(last) {}
+  // `patience`: how long a change waits for exact answers; `last`: where a kernel can't drop all of its names at once;
+  // `taking_in`: for kernels that take inodes in.
+  explicit Notifier(Patience patience = Patience{2}, Patience last = Patience{200}, Patience taking_in = Patience{20})
+      : patience_(patience), last_(last), taking_in_(taking_in) {}
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
   ~Notifier();
@@ -73,7 +75,6 @@ class Notifier {
   static constexpr std::size_t kThreadsMax = 4;
   static constexpr std::size_t kWaitingMax = 256;
   static constexpr std::chrono::microseconds kBrief{100};
-  static constexpr std::chrono::milliseconds kTakingIn{20};
 
   void call_another();
   void work();
@@ -84,6 +85,7 @@ class Notifier {
 
   const Patience patience_;
   const Patience last_;
+  const Patience taking_in_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::deque<Job> jobs_;

@@ -308,9 +308,9 @@ class HeldAnswers : public TwoMounts {};
 // A kernel that has not taken an inode in yet can't be told that its attributes are old.
 TEST_F(HeldAnswers, WhatChangesWhileItIsBeingLookedUpIsNotKeptAsItWas) {
   share_.reset();
+  ASSERT_EQ(shell("touch " + backing_ + "/f"), 0);  // before it is watched: no name is to be dropped meanwhile
   const HeldRequests lookups(Moment::answering, kLookup);
   serve({.cache_timeout = std::chrono::hours(1), .fault = HeldRequests::hold});
-  ASSERT_EQ(shell("touch " + backing_ + "/f"), 0);
   const auto looks = [&](const std::string& path) { return std::async(std::launch::async, [path] { return size_of(path); }); };
   auto in_a = looks(a_ + "/f");
   lookups.await_one();
@@ -346,9 +346,9 @@ TEST_F(TwoMounts, WhatIsFirstOpenedForWritingWhileItIsBeingLookedUpHasItsSize) {
 // pages are old.
 TEST_F(HeldAnswers, DataThatWentThroughTheDaemonIsNewWhateverElseBecomesOfTheFile) {
   share_.reset();
+  ASSERT_EQ(shell("printf old > " + backing_ + "/f"), 0);
   const HeldRequests questions(Moment::answering, kGetattr);
   serve({.passthrough = false, .cache_timeout = std::chrono::hours(1), .fault = HeldRequests::hold});
-  ASSERT_EQ(shell("printf old > " + backing_ + "/f"), 0);
   questions.let_pass();
   const UniqueFd reader(open((b_ + "/f").c_str(), O_RDONLY | O_CLOEXEC));
   const auto reads = [&] {

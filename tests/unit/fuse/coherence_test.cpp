@@ -87,7 +87,7 @@ class TwoMounts : public testing::Test {
     coherence_.know({7, 1}, kB, 20);
   }
 
-  Notifier notifier_{std::chrono::minutes(1)};
+  Notifier notifier_{std::chrono::minutes(1), std::chrono::minutes(1), std::chrono::minutes(1)};
   Coherence coherence_{notifier_};
   std::shared_ptr<FakeCache> a_ = std::make_shared<FakeCache>();
   std::shared_ptr<FakeCache> b_ = std::make_shared<FakeCache>();

@@ -19,6 +19,7 @@
 #include <gmock/gmock.h>
 
 #include "broker/base/outliving_threads.hpp"
+#include "broker/base/thread_sanitizer.hpp"
 #include "broker/keeper/descriptors.hpp"
 #include "broker/keeper/state_lock.hpp"
 #include "tests/unit/keeper/keeper_process.hpp"
@@ -293,6 +294,7 @@ bool is_dead(pid_t process) {
 
 // One that waits in the kernel for the next daemon, and so can't be waited for.
 TEST(Keeper, ADaemonThatLeavesAThreadBehindIsSucceeded) {
+  if (kThreadSanitizer) GTEST_SKIP() << "ThreadSanitizer has a thread of its own, which stays";
   KeeperProcess keeper{[](Survival& survival, ChildExits&) {
                          auto& first = surviving<std::atomic<pid_t>>(survival, "first");
                          if (survival.restarts() == 1) return ::kill(first, SIGKILL) == 0 ? 42 : 1;
