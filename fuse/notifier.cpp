@@ -48,6 +48,7 @@ void Notifier::drop(const std::vector<CachedName>& names) {
 }
 
 void Notifier::drop_attributes(std::vector<CachedInode> inodes) {
+  if (inodes.empty()) return;
   const auto begun = std::chrono::steady_clock::now();
   for (unsigned tries = 0; !inodes.empty(); ++tries) {
     if (tries == 1) Standby::about_to_wait();  // it may have forgotten them, and who is to read that may be this worker

@@ -418,9 +418,9 @@ nlohmann::json Daemon::status() const {
   const auto mounts = share_->stats();
   const auto network = share_control_->network();
   nlohmann::json object = plane_->read([&](const control::Control& c) { return status_of(c, mounts, network); });
+  const auto where = places();
   for (auto& file_system : object.at("file_systems")) {
-    const auto id = fuse::FileSystemId(file_system.at("id").get<std::string>());
-    file_system["directory"] = places().directory(id);
+    file_system["directory"] = where.directory(fuse::FileSystemId(file_system.at("id").get<std::string>()));
   }
   bool passthrough = !mounts.empty();
   for (const auto& mount : mounts) passthrough = passthrough && mount.passthrough;
